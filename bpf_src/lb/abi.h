@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The contract between the switching processors (C) and the control processor
+ * (Python).  lbctl/shared/abi.py is generated from this file by `make abi`.
+ *
+ * Fixed-width types.  __beN is network order, anything else is host order.
+ * No implicit padding.  An address is 128 bits; IPv4 is mapped, ::ffff:a.b.c.d.
+ * A changed layout bumps LB_ABI_VERSION in the same commit.
+ */
+#ifndef LB_ABI_H
+#define LB_ABI_H
+
+enum lb_abi {
+	LB_ABI_VERSION = 1,
+	LB_WAYS = 4,			/* connections in one set: 64 bytes, one cache line */
+	LB_SLOTS_PER_LINE = 32,		/* slots packed into one element, for the same reason */
+	LB_NICS_MAX = 64,		/* NICs that one switch can serve */
+	LB_IFINDEX_MAX = 32768,		/* the largest ifindex that a NIC may have, plus one */
+	LB_VERDICTS = 32,		/* room for verdicts per NIC */
+};
+
+/*
+ * What became of a packet: also the index into the `verdicts` counters.  The
+ * comment behind each is its documentation: what it means, then what to do.
+ */
+enum lb_verdict {
+	/* The stage has no objection; run the next.  Never counted. */
+	LB_CONTINUE,
+	/* A packet of a known connection went to its back-end. */
+	LB_TO_BACKEND,
+	/* The first packet of a new connection went to the back-end of its slot. */
+	LB_TO_BACKEND_NEW,
+	/* Went by the slot table alone, for the connection table had no room.  Make it larger. */
+	LB_TO_BACKEND_UNTRACKED,
+	/* A reply of a back-end went to its client, from the VIP. */
+	LB_TO_CLIENT,
+	/* Not for a VIP and of no connection: the kernel has it, untouched. */
+	LB_TO_KERNEL,
+	/* The frame is for another station's MAC (or for all): the kernel has it, untouched. */
+	LB_TO_KERNEL_OTHER_MAC,
+	/* An echo request (ping) for a VIP was answered. */
+	LB_ECHO_REPLY,
+	/* A TCP packet without service or connection was answered by a reset. */
+	LB_RESET,
+	/* A packet too big for the way to its receiver was answered with the size that fits. */
+	LB_TOO_BIG_REPLY,
+	/* Headers that contradict each other or end too early, for a VIP.  The sender is broken. */
+	LB_DROP_MALFORMED,
+	/* A fragment for a VIP: its ports are not known.  Make the sender use path MTU discovery. */
+	LB_DROP_FRAGMENT,
+	/* IP options or extension headers, for a VIP. */
+	LB_DROP_OPTIONS,
+	/* For a VIP's address, but no service has that port and protocol. */
+	LB_DROP_NO_SERVICE,
+	/* For a service, but of no connection and starting none; the pool says drop. */
+	LB_DROP_NO_CONNECTION,
+	/* No active back-end.  `lbctl pool show` says which are down or draining. */
+	LB_DROP_NO_BACKEND,
+	/* The hop limit ran out: a routing loop, or a traceroute. */
+	LB_DROP_TTL_EXPIRED,
+	/* No route to the back-end.  `lbctl route list` has what the switch knows. */
+	LB_DROP_NO_ROUTE,
+	/* The next hop's MAC is not known.  Is the host up?  `lbctl neighbor list`. */
+	LB_DROP_NO_NEIGHBOR,
+	/* The next hop is behind a NIC without a switching processor.  `lbctl attach` it. */
+	LB_DROP_NOT_ATTACHED,
+	/* Larger than the way to its receiver takes, and not answerable. */
+	LB_DROP_TOO_BIG,
+	/* The client's address and port already has a connection to that very server. */
+	LB_DROP_TUPLE_CLASH,
+	/* A server refused a first SYN; withheld, so that the client's next finds another server. */
+	LB_DROP_RESET_WITHHELD,
+	/* A packet that must not be answered: a reset for an unknown connection. */
+	LB_DROP_UNANSWERABLE,
+	/* The tables contradict each other.  A bug: please report it with `lbctl status -o json`. */
+	LB_DROP_INTERNAL,
+	LB_VERDICT_MAX,
+};
+
+/* What an address and port mean to the switch. */
+enum lb_role {
+	LB_ROLE_NONE,
+	LB_ROLE_SERVICE,		/* a VIP: packets to it go forward */
+	LB_ROLE_BACKEND,		/* a server of a NAT service: packets from it are replies */
+	LB_ROLE_ADDRESS,		/* the address of a VIP, whatever the port */
+};
+
+enum lb_service_flag {
+	LB_SERVICE_DSR = 1,		/* rewrite the MACs only */
+	LB_SERVICE_ANY_PORT = 2,	/* port `*`: ports are kept, and tell connections apart */
+	LB_SERVICE_MULTIPLE = 4,	/* several back-ends: a retry may find another */
+	LB_SERVICE_UNKNOWN_RESET = 8,	/* on_unknown; neither: drop */
+	LB_SERVICE_UNKNOWN_HASH = 16,
+	LB_SERVICE_LOCAL = 32,		/* the address is the switch's own too: the rest is the kernel's */
+	LB_SERVICE_SHARED = 64,		/* a back-end of several services */
+};
+
+/* Who is this address and port?  Placed so that no two collide: see directory.h. */
+struct lb_service {
+	__be32 address[4];
+	__be16 port;			/* 0: any */
+	__u8 protocol;			/* 0: any */
+	__u8 role;
+	__u16 index;			/* of the service, or of the back-end */
+	__u16 flags;
+	__u32 first_line;		/* where its run in the slot table begins */
+	__u32 slots;			/* how long that is; 0: no active back-end */
+};
+
+/* A run of back-end indices. */
+struct lb_slots {
+	__u16 backend[LB_SLOTS_PER_LINE];
+};
+
+enum lb_backend_state {
+	LB_BACKEND_FREE,
+	LB_BACKEND_ACTIVE,
+	LB_BACKEND_DRAINING,
+	LB_BACKEND_DOWN,
+	LB_BACKEND_REMOVED,		/* kept until its last connection is gone */
+};
+
+/* One server of one service, with all that rewriting needs in either direction. */
+struct lb_backend {
+	__be32 address[4];
+	__be32 vip[4];
+	__be16 port;			/* 0: keep the packet's */
+	__be16 vip_port;
+	__u8 protocol;
+	__u8 state;
+	__u16 service;			/* index of the service */
+	__u16 next_hop;
+	__u16 flags;			/* of the service */
+	__u16 sum_address;		/* one's complement difference VIP -> back-end: addresses, */
+	__u16 sum_transport;		/* and addresses with ports */
+	__u8 spare[16];
+};
+
+enum lb_connection_state {
+	LB_STATE_FREE,
+	LB_STATE_HALF_OPEN,
+	LB_STATE_ESTABLISHED,
+	LB_STATE_CLOSING,		/* one side has finished */
+	LB_STATE_CLOSED,		/* both have, or one has reset */
+	LB_STATE_UDP,
+	LB_STATE_MASK = 7,
+	LB_STATE_FIN_CLIENT = 8,	/* that side has finished or reset */
+	LB_STATE_FIN_SERVER = 16,
+	LB_STATE_ANSWERED = 32,		/* the server answered the SYN */
+	LB_STATE_RETRY = 64,		/* two bits: how many servers were tried before */
+	LB_STATE_RETRY_MASK = 192,
+};
+
+enum lb_connection_key {
+	LB_KEY_FREE,
+	LB_KEY_LOCKED,			/* being written */
+	LB_KEY_FIRST,			/* of the values that stand for a client */
+};
+
+/* One connection, hot: both directions use this one entry. */
+struct lb_connection {
+	__u64 key;			/* fingerprint of the client; see connection.h */
+	__u16 backend;			/* which also names the service */
+	__u16 next_hop;			/* of the client; 0: where its packets came from */
+	__u16 last_used;		/* in ticks */
+	__u8 state;
+	__u8 route_version;		/* of the routing table when next_hop was looked up */
+};
+
+struct lb_connection_set {
+	struct lb_connection way[LB_WAYS];
+};
+
+/* The same connection, cold: what only slow paths need. */
+struct lb_connection_detail {
+	__be32 client[4];
+	__be16 client_port;
+	__be16 service_port;		/* that the client connected to */
+	__u32 created;			/* in ticks */
+	__u32 server_isn;		/* initial sequence number, to know a real ACK of it */
+	__u8 last_hop[6];		/* where the first packet came from: its source MAC, */
+	__u8 last_hop_source[6];	/* the MAC it came to, */
+	__u16 last_hop_nic;		/* and the NIC */
+	__u8 spare[6];
+};
+
+enum lb_next_hop_state {
+	LB_NEXT_HOP_UNRESOLVED,
+	LB_NEXT_HOP_RESOLVED,
+	LB_NEXT_HOP_NOT_ATTACHED,
+	LB_NEXT_HOP_NO_ROUTE,
+};
+
+/* How to get to a host, 16 bytes: a changed MAC is one store. */
+struct lb_next_hop {
+	__u8 destination_mac[6];
+	__u8 source_mac[6];
+	__u16 mtu;
+	__u8 nic;			/* slot in `nics` */
+	__u8 state;
+};
+
+struct lb_route_key {
+	__u32 prefix_length;		/* of the 128 bits */
+	__be32 address[4];
+};
+
+/* A NIC that has a switching processor, found by its ifindex. */
+struct lb_nic {
+	__u8 mac[6];
+	__u16 slot;
+};
+
+struct lb_counter {
+	__u64 packets;
+	__u64 bytes;
+};
+
+struct lb_backend_counter {
+	__u64 packets_in;
+	__u64 bytes_in;
+	__u64 packets_out;
+	__u64 bytes_out;
+	__u64 connections;
+	__u64 retries;			/* SYNs that went to another server, for this one was silent */
+	__u64 resets;			/* by the server, before the connection was established */
+	__u64 spare;
+};
+
+/* The keys of one of the two hash functions that make a fingerprint: see connection.h. */
+struct lb_hash_keys {
+	__u64 base;
+	__u64 base_mapped;		/* the base and the constant words of a mapped address */
+	__u64 address[4];
+	__u64 ports;
+	__u64 udp;
+};
+
+/* The single element of `control`: what every packet reads first. */
+struct lb_control {
+	__u32 active;			/* the buffer that packets read: 0 is A, 1 is B */
+	__u32 layout;			/* LB_ABI_VERSION of whoever made these tables */
+	__u64 generation[2];		/* of the two buffers */
+	__u16 timeout[8];		/* ticks, by state */
+	__u16 route_version;		/* 1 to 255; connections with another look their route up */
+	__u16 spare[3];
+	struct lb_hash_keys hash[2];
+};
+
+#endif

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Stage: connection.  A known flow, in either direction.
+ *
+ * In:  pkt->service or pkt->server.
+ * Out: pkt->connection, pkt->backend and its index; pkt->connection alone where a SYN starts it
+ *      over; or neither.
+ *
+ * An entry is found by a fingerprint of the client: both directions know its address, its port and
+ * the protocol.  That a packet belongs to it is then proven by the back-end's record, which the
+ * rewrite reads anyway: its service must be the packet's, or its address the sender's.
+ *
+ * The fingerprint is 64 bits of two strongly universal multilinear hashes with secret keys
+ * (Lemire, Kaser: "Strongly universal string hashing is fast", 2014): for any two clients, however
+ * they were chosen, the chance to be alike is 2^-63; see docs/decisions.
+ */
+#ifndef LB_CONNECTION_H
+#define LB_CONNECTION_H
+
+static __u64 (*lb_jiffies)(void) = (void *)118; /* bpf_jiffies64: inlined, a load */
+
+static __always_inline __u32 lb_hash(const struct lb_hash_keys *keys, const struct lb_packet *pkt,
+				     const __u64 client[2], __u32 ports)
+{
+	const __u32 *words = (const __u32 *)client;
+	__u64 sum;
+
+	if (pkt->ipv6)
+		sum = keys->base + keys->address[0] * words[0] + keys->address[1] * words[1] +
+		      keys->address[2] * words[2];
+	else
+		sum = keys->base_mapped;
+	sum += keys->address[3] * words[3] + keys->ports * ports;
+	if (!lb_is_tcp(pkt))
+		sum += keys->udp;
+	return sum >> 32;
+}
+
+static __always_inline __u64 lb_fingerprint(const struct lb_packet *pkt)
+{
+	const struct lb_service *side = pkt->service ? pkt->service : pkt->server;
+	const __u64 *client = pkt->service ? pkt->source : pkt->destination;
+	__be16 client_port = pkt->service ? pkt->source_port : pkt->destination_port;
+	__be16 service_port = pkt->service ? pkt->destination_port : pkt->source_port;
+	__u32 ports = client_port;
+	__u64 key;
+
+	if (LB_WITH_ANY_PORT && (side->flags & LB_SERVICE_ANY_PORT))
+		ports |= (__u32)service_port << 16;
+	key = (__u64)lb_hash(&pkt->control->hash[0], pkt, client, ports) << 32 |
+	      lb_hash(&pkt->control->hash[1], pkt, client, ports);
+	return key < LB_KEY_FIRST ? key + LB_KEY_FIRST : key;
+}
+
+/* The two sets that may hold a client. */
+static __always_inline __u32 lb_first_set(__u64 key)
+{
+	return key & (LB_SETS - 1);
+}
+
+static __always_inline __u32 lb_second_set(__u64 key)
+{
+	return (key >> 32) & (LB_SETS - 1);
+}
+
+static __always_inline __u16 lb_age(const struct lb_packet *pkt, const struct lb_connection *entry)
+{
+	return pkt->now - entry->last_used;
+}
+
+static __always_inline int lb_expired(const struct lb_packet *pkt, const struct lb_connection *entry)
+{
+	return lb_age(pkt, entry) > pkt->control->timeout[entry->state & LB_STATE_MASK];
+}
+
+static __always_inline struct lb_backend *lb_backend_at(const struct lb_packet *pkt, __u32 index)
+{
+	__u32 place = pkt->buffer * LB_BACKENDS + index;
+
+	if (unlikely(index >= LB_BACKENDS))
+		return NULL;
+	return backends.lookup(&place);
+}
+
+static __always_inline int lb_same(const __be32 a[4], const __u64 b[2])
+{
+	const __u64 *words = (const __u64 *)a;
+
+	return words[1] == b[1] && words[0] == b[0];
+}
+
+/* Does the record prove that the packet belongs to a connection of this back-end? */
+static __always_inline int lb_belongs(const struct lb_packet *pkt, const struct lb_backend *backend)
+{
+	if (pkt->service)
+		return backend->service == pkt->service->index;
+	return lb_same(backend->address, pkt->source) && backend->protocol == pkt->protocol &&
+	       (!backend->port || backend->port == pkt->source_port);
+}
+
+static __always_inline int lb_find_in(struct lb_packet *pkt, __u64 key, __u32 index)
+{
+	struct lb_connection_set *set = connections.lookup(&index);
+	int i;
+
+	if (unlikely(!set))
+		return 0;
+#pragma unroll
+	for (i = 0; i < LB_WAYS; i++) {
+		struct lb_connection *entry = &set->way[i];
+		struct lb_backend *backend;
+		__u32 backend_index;
+
+		if (likely(entry->key != key))
+			continue;
+		backend_index = entry->backend;
+		backend = lb_backend_at(pkt, backend_index);
+		if (!backend || !lb_belongs(pkt, backend) || lb_expired(pkt, entry))
+			continue;
+		pkt->connection = entry;
+		pkt->connection_index = index * LB_WAYS + i;
+		pkt->backend = backend;
+		pkt->backend_index = backend_index;
+		return 1;
+	}
+	return 0;
+}
+
+/*
+ * The next state of a TCP connection.  A reset counts as the end of the side that sent it; should
+ * that very side go on talking, the reset was forged by somebody else and is forgotten.
+ */
+static __always_inline __u8 lb_tcp_next(struct lb_packet *pkt, __u8 state)
+{
+	__u8 mine = pkt->service ? LB_STATE_FIN_CLIENT : LB_STATE_FIN_SERVER;
+	__u8 both = LB_STATE_FIN_CLIENT | LB_STATE_FIN_SERVER;
+	__u8 flags = state & ~LB_STATE_MASK;
+
+	state &= LB_STATE_MASK;
+	if (pkt->tcp_flags & LB_TCP_RST)
+		return flags | mine | LB_STATE_CLOSED;
+	if (pkt->tcp_flags & LB_TCP_FIN) {
+		flags |= mine;
+		return flags | ((flags & both) == both ? LB_STATE_CLOSED : LB_STATE_CLOSING);
+	}
+	if (state == LB_STATE_CLOSED && (flags & both) == mine)
+		return (flags & ~mine) | LB_STATE_ESTABLISHED;
+	return flags | state;
+}
+
+/*
+ * The handshake, slow path.  The client's ACK counts only if it names the number that the server
+ * chose: a flood of SYNs followed by blind ACKs establishes nothing.  With DSR the server's answer
+ * is not seen, and the ACK alone has to do.
+ */
+static __always_inline __u8 lb_tcp_handshake(struct lb_packet *pkt, __u8 state)
+{
+	__u32 index = pkt->connection_index;
+	struct lb_connection_detail *detail = details.lookup(&index);
+	struct lb_tcp *tcp = pkt->transport;
+
+	if (unlikely(!detail || (void *)(tcp + 1) > pkt->data_end || !(tcp->flags & LB_TCP_ACK)))
+		return state;
+	if (pkt->server) {
+		if (tcp->flags & LB_TCP_SYN) {
+			detail->server_isn = tcp->sequence;
+			state |= LB_STATE_ANSWERED;
+		}
+		return state;
+	}
+	if (!(pkt->service->flags & LB_SERVICE_DSR)) {
+		__u32 ahead = lb_ntohl(tcp->acknowledgement) - lb_ntohl(detail->server_isn);
+
+		if (!(state & LB_STATE_ANSWERED) || !ahead || ahead > 1 << 20)
+			return state;
+	}
+	return (state & ~LB_STATE_MASK) | LB_STATE_ESTABLISHED;
+}
+
+/* The first refusal of a server is kept back when another server may say yes: see select.h. */
+static __always_inline int lb_withhold_reset(const struct lb_packet *pkt, __u8 state)
+{
+	return pkt->server && (pkt->tcp_flags & LB_TCP_RST) &&
+	       (state & LB_STATE_MASK) == LB_STATE_HALF_OPEN &&
+	       !(state & (LB_STATE_ANSWERED | LB_STATE_RETRY_MASK)) &&
+	       (pkt->backend->flags & LB_SERVICE_MULTIPLE);
+}
+
+/*
+ * Does this SYN begin a new connection in the place of the one found?  It does when that one is
+ * over, when its back-end takes no new ones, or when its server has not answered the SYN before:
+ * a server that is silent costs the client time, not the connection.
+ */
+static __always_inline int lb_starts_over(const struct lb_packet *pkt, __u8 state)
+{
+	__u8 bare = state & LB_STATE_MASK;
+
+	if (!pkt->service || !lb_is_syn(pkt))
+		return 0;
+	if (bare == LB_STATE_CLOSING || bare == LB_STATE_CLOSED)
+		return 1;
+	if (pkt->backend->state != LB_BACKEND_ACTIVE)
+		return 1;
+	return bare == LB_STATE_HALF_OPEN && !(state & LB_STATE_ANSWERED) &&
+	       (pkt->service->flags & (LB_SERVICE_MULTIPLE | LB_SERVICE_DSR)) ==
+		       LB_SERVICE_MULTIPLE;
+}
+
+static __always_inline int lb_track(struct lb_packet *pkt)
+{
+	struct lb_connection *entry = pkt->connection;
+	__u8 state = entry->state, next = state;
+
+	if (entry->last_used != pkt->now)
+		entry->last_used = pkt->now;
+	if (!lb_is_tcp(pkt))
+		return LB_CONTINUE;
+	if (lb_withhold_reset(pkt, state)) {
+		entry->state = state | LB_STATE_RETRY;
+		return LB_DROP_RESET_WITHHELD;
+	}
+	if (unlikely((state & LB_STATE_MASK) != LB_STATE_ESTABLISHED ||
+		     (pkt->tcp_flags & (LB_TCP_SYN | LB_TCP_FIN | LB_TCP_RST)))) {
+		if ((state & LB_STATE_MASK) == LB_STATE_HALF_OPEN)
+			next = lb_tcp_handshake(pkt, state);
+		next = lb_tcp_next(pkt, next);
+		if (next != state)
+			entry->state = next;
+	}
+	return LB_CONTINUE;
+}
+
+static __always_inline int lb_connection(struct lb_packet *pkt)
+{
+	pkt->now = lb_jiffies() >> LB_TICK_SHIFT;
+	pkt->key = lb_fingerprint(pkt);
+	if (!lb_find_in(pkt, pkt->key, lb_first_set(pkt->key)) &&
+	    !lb_find_in(pkt, pkt->key, lb_second_set(pkt->key)))
+		return LB_CONTINUE;
+	if (unlikely(lb_starts_over(pkt, pkt->connection->state))) {
+		if ((pkt->connection->state & LB_STATE_MASK) == LB_STATE_HALF_OPEN)
+			pkt->previous = pkt->backend_index + 1;
+		pkt->backend = NULL;
+		return LB_CONTINUE;
+	}
+	pkt->delivered = pkt->service ? LB_TO_BACKEND : LB_TO_CLIENT;
+	return lb_track(pkt);
+}
+
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The end of the pipeline: count, and turn the verdict into what XDP does.
+ *
+ * The only place that counts and the only place that knows XDP's actions, so that no packet goes
+ * anywhere without a name.
+ */
+#ifndef LB_FINISH_H
+#define LB_FINISH_H
+
+static __always_inline void lb_count_verdict(const struct lb_packet *pkt, __u32 cpu, int verdict)
+{
+	__u32 index = (cpu * LB_NICS_MAX + pkt->in_nic) * LB_VERDICTS + verdict;
+	struct lb_counter *counter = verdicts.lookup(&index);
+
+	if (likely(counter)) {
+		counter->packets++;
+		counter->bytes += pkt->frame;
+	}
+}
+
+static __always_inline void lb_count_backend(const struct lb_packet *pkt, __u32 cpu, int verdict)
+{
+	__u32 index = cpu * LB_BACKENDS + pkt->backend_index;
+	struct lb_backend_counter *counter;
+
+	if (!pkt->backend)
+		return;
+	counter = traffic.lookup(&index);
+	if (unlikely(!counter))
+		return;
+	if (pkt->server) {
+		counter->packets_out++;
+		counter->bytes_out += pkt->length;
+		if (unlikely(verdict == LB_DROP_RESET_WITHHELD))
+			counter->resets++;
+		return;
+	}
+	counter->packets_in++;
+	counter->bytes_in += pkt->length;
+	if (pkt->delivered == LB_TO_BACKEND_NEW) {
+		if (pkt->previous)
+			counter->retries++;
+		else
+			counter->connections++;
+	}
+}
+
+static __always_inline int lb_finish(struct xdp_md *ctx, struct lb_packet *pkt, int verdict)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+	int action = XDP_DROP;
+
+	switch (verdict) {
+	case LB_TO_KERNEL:
+	case LB_TO_KERNEL_OTHER_MAC:
+		action = XDP_PASS;
+		break;
+	case LB_ECHO_REPLY:
+	case LB_RESET:
+	case LB_TOO_BIG_REPLY:
+		action = XDP_TX;
+		break;
+	case LB_TO_BACKEND:
+	case LB_TO_BACKEND_NEW:
+	case LB_TO_BACKEND_UNTRACKED:
+	case LB_TO_CLIENT:
+		action = pkt->out_nic == pkt->in_nic ? XDP_TX :
+						       exits.redirect_map(pkt->out_nic, 0);
+		if (unlikely(action != XDP_TX && action != XDP_REDIRECT)) {
+			action = XDP_DROP;
+			verdict = LB_DROP_NOT_ATTACHED;
+		}
+		break;
+	}
+	lb_count_backend(pkt, cpu, verdict);
+	lb_count_verdict(pkt, cpu, verdict);
+	return action;
+}
+
+#endif

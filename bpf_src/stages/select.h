@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Stage: select.  A new connection: its back-end from the active buffer, and its entry.
+ *
+ * In:  pkt->service, and pkt->connection where a SYN starts an old connection over.
+ * Out: pkt->backend, pkt->connection (NULL when the table has no room: it goes by its slot alone).
+ *
+ * Room is made from free entries, then from expired ones, then from the half-open one that has
+ * waited longest: a flood of SYNs never evicts an established connection.
+ */
+#ifndef LB_SELECT_H
+#define LB_SELECT_H
+
+enum lb_room {
+	LB_ROOM_NONE = 0,
+	LB_ROOM_HALF_OPEN = 1 << 16,	/* plus its age */
+	LB_ROOM_EXPIRED = 1 << 17,
+	LB_ROOM_FREE = 1 << 18,
+};
+
+static __always_inline __u32 lb_room_of(const struct lb_packet *pkt, struct lb_connection *entry)
+{
+	if (entry->key == LB_KEY_FREE)
+		return LB_ROOM_FREE;
+	if (entry->key == LB_KEY_LOCKED)
+		return LB_ROOM_NONE;
+	if (lb_expired(pkt, entry))
+		return LB_ROOM_EXPIRED;
+	if ((entry->state & LB_STATE_MASK) == LB_STATE_HALF_OPEN)
+		return LB_ROOM_HALF_OPEN + lb_age(pkt, entry);
+	return LB_ROOM_NONE;
+}
+
+/* The better of what @best is so far and the entries of one set. */
+static __always_inline __u32 lb_room_in(struct lb_packet *pkt, __u32 index, __u32 best)
+{
+	struct lb_connection_set *set = connections.lookup(&index);
+	int i;
+
+	if (unlikely(!set))
+		return best;
+#pragma unroll
+	for (i = 0; i < LB_WAYS; i++) {
+		__u32 room = lb_room_of(pkt, &set->way[i]);
+
+		if (room > best) {
+			best = room;
+			pkt->connection = &set->way[i];
+			pkt->connection_index = index * LB_WAYS + i;
+		}
+	}
+	return best;
+}
+
+/* Finds pkt->connection, the entry to write; 0 if both sets are full of live connections. */
+static __always_inline int lb_make_room(struct lb_packet *pkt)
+{
+	__u32 best;
+
+	if (pkt->connection)
+		return 1;
+	best = lb_room_in(pkt, lb_first_set(pkt->key), LB_ROOM_NONE);
+	if (best < LB_ROOM_EXPIRED)
+		best = lb_room_in(pkt, lb_second_set(pkt->key), best);
+	return best != LB_ROOM_NONE;
+}
+
+static __always_inline __u16 lb_slot(struct lb_packet *pkt, __u32 hash)
+{
+	__u32 slot = ((__u64)hash * pkt->service->slots) >> 32;
+	__u32 line = pkt->buffer * LB_SLOT_LINES + pkt->service->first_line +
+		     slot / LB_SLOTS_PER_LINE;
+	struct lb_slots *run = slots.lookup(&line);
+
+	return run ? run->backend[slot % LB_SLOTS_PER_LINE] : LB_BACKENDS;
+}
+
+#if LB_WITH_SHARED
+/* Has the client's address and port a live connection to that very server by another service? */
+static __always_inline int lb_clashes(struct lb_packet *pkt, const struct lb_backend *backend)
+{
+	int i;
+
+	for (i = 0; i < 2 * LB_WAYS; i++) {
+		__u32 index = i < LB_WAYS ? lb_first_set(pkt->key) : lb_second_set(pkt->key);
+		struct lb_connection_set *set = connections.lookup(&index);
+		struct lb_connection *entry;
+		struct lb_backend *other;
+
+		if (!set)
+			return 0;
+		entry = &set->way[i % LB_WAYS];
+		if (entry->key != pkt->key || lb_expired(pkt, entry))
+			continue;
+		other = lb_backend_at(pkt, entry->backend);
+		if (other && other->service != pkt->service->index &&
+		    lb_same(other->address, (const __u64 *)backend->address) &&
+		    other->port == backend->port)
+			return 1;
+	}
+	return 0;
+}
+#else
+#define lb_clashes(pkt, backend) 0
+#endif
+
+/*
+ * The back-end of the packet's slot; of another slot where a retry should find another server, or
+ * where the server would not be able to tell two connections of one client port apart.
+ */
+static __always_inline int lb_pick(struct lb_packet *pkt)
+{
+	__u32 hash = pkt->key >> 32;
+	int verdict = LB_DROP_NO_BACKEND;
+	int i;
+
+	for (i = 0; i < 4; i++, hash = hash * 0x9E3779B1 + 0x7F4A7C15) {
+		struct lb_backend *backend;
+		__u32 index = lb_slot(pkt, hash);
+
+		backend = lb_backend_at(pkt, index);
+		if (unlikely(!backend || backend->service != pkt->service->index))
+			return LB_DROP_INTERNAL;
+		if (i < 3 && pkt->previous == index + 1)
+			continue;
+		if ((pkt->service->flags & LB_SERVICE_SHARED) && lb_clashes(pkt, backend)) {
+			verdict = LB_DROP_TUPLE_CLASH;
+			continue;
+		}
+		pkt->backend = backend;
+		pkt->backend_index = index;
+		return LB_CONTINUE;
+	}
+	return verdict;
+}
+
+static __always_inline __u8 lb_first_state(const struct lb_packet *pkt, __u8 before)
+{
+	if (!lb_is_tcp(pkt))
+		return LB_STATE_UDP;
+	if (!lb_is_syn(pkt))
+		return LB_STATE_ESTABLISHED;
+	if (pkt->previous && (before & LB_STATE_MASK) == LB_STATE_HALF_OPEN &&
+	    (before & LB_STATE_RETRY_MASK) != LB_STATE_RETRY_MASK)
+		return LB_STATE_HALF_OPEN | ((before & LB_STATE_RETRY_MASK) + LB_STATE_RETRY);
+	return LB_STATE_HALF_OPEN | (before & LB_STATE_RETRY_MASK);
+}
+
+static __always_inline void lb_write_detail(struct lb_packet *pkt)
+{
+	__u32 index = pkt->connection_index;
+	struct lb_connection_detail *detail = details.lookup(&index);
+	struct lb_ethernet *eth = pkt->data;
+
+	if (unlikely(!detail))
+		return;
+	__builtin_memcpy(detail->client, pkt->source, 16);
+	detail->client_port = pkt->source_port;
+	detail->service_port = pkt->destination_port;
+	detail->created = lb_jiffies() >> LB_TICK_SHIFT;
+	detail->server_isn = 0;
+	*(__u32 *)detail->last_hop = *(__u32 *)eth->source;
+	*(__u16 *)(detail->last_hop + 4) = *(__u16 *)(eth->source + 4);
+	*(__u32 *)detail->last_hop_source = *(__u32 *)eth->destination;
+	*(__u16 *)(detail->last_hop_source + 4) = *(__u16 *)(eth->destination + 4);
+	detail->last_hop_nic = pkt->in_nic;
+}
+
+/* Claim the entry by compare-and-swap, write it, and publish its key last. */
+static __always_inline int lb_insert(struct lb_packet *pkt)
+{
+	struct lb_connection *entry = pkt->connection;
+	__u64 before = entry->key;
+	__u8 state = entry->state;
+
+	if (before == LB_KEY_LOCKED ||
+	    __sync_val_compare_and_swap(&entry->key, before, LB_KEY_LOCKED) != before)
+		return 0;
+	entry->backend = pkt->backend_index;
+	entry->last_used = pkt->now;
+	entry->state = lb_first_state(pkt, before == pkt->key ? state : 0);
+	entry->route_version = pkt->control->route_version;
+	entry->next_hop = 0;
+	if (LB_WITH_NAT && !(pkt->service->flags & LB_SERVICE_DSR))
+		entry->next_hop = lb_route_lookup(pkt->source);
+	lb_write_detail(pkt);
+	__sync_lock_test_and_set(&entry->key, pkt->key);
+	return 1;
+}
+
+/* What becomes of a TCP packet that is of no connection and begins none? */
+static __always_inline int lb_unknown(const struct lb_packet *pkt)
+{
+	if (pkt->service->flags & LB_SERVICE_UNKNOWN_HASH)
+		return LB_CONTINUE;
+	return pkt->service->flags & LB_SERVICE_UNKNOWN_RESET ? LB_RESET : LB_DROP_NO_CONNECTION;
+}
+
+static __always_inline int lb_select(struct lb_packet *pkt)
+{
+	int verdict, room;
+
+	if (likely(pkt->backend))
+		return LB_CONTINUE;
+	if (pkt->server)
+		return LB_TO_KERNEL;
+	if (unlikely(!pkt->service->slots))
+		return LB_DROP_NO_BACKEND;
+	room = lb_make_room(pkt);
+	if (lb_is_tcp(pkt) && !lb_is_syn(pkt) && room) {
+		verdict = lb_unknown(pkt);
+		if (verdict != LB_CONTINUE)
+			return verdict;
+	}
+	verdict = lb_pick(pkt);
+	if (verdict != LB_CONTINUE)
+		return verdict;
+	pkt->delivered = LB_TO_BACKEND_NEW;
+	if (!room || !lb_insert(pkt)) {
+		pkt->delivered = LB_TO_BACKEND_UNTRACKED;
+		pkt->connection = NULL;
+	}
+	return LB_CONTINUE;
+}
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The switching processor: the XDP program on every NIC.
+ *
+ * Compiled on the machine that runs it, with only what its configuration needs: LB_WITH_IPV6,
+ * LB_WITH_NAT, LB_WITH_DSR, LB_WITH_ANY_PORT, LB_WITH_SHARED, each 0 or 1.
+ */
+#include "lb/net.h"
+#include "lb/abi.h"
+#include "lb/tables.h"
+#include "lb/packet.h"
+#include "lb/checksum.h"
+#include "lb/directory.h"
+#include "lb/routing.h"
+#include "stages/arrive.h"
+#include "stages/parse.h"
+#include "stages/service.h"
+#include "stages/connection.h"
+#include "stages/select.h"
+#include "stages/route.h"
+#include "stages/rewrite.h"
+#include "stages/answer.h"
+#include "stages/reset.h"
+#include "stages/echo.h"
+#include "stages/finish.h"
+
+int lb_switch(struct xdp_md *ctx)
+{
+	struct lb_packet pkt = {
+		.data = (void *)(long)ctx->data,
+		.data_end = (void *)(long)ctx->data_end,
+		.frame = ctx->data_end - ctx->data,
+	};
+	int verdict = lb_arrive(ctx, &pkt);
+
+	if (verdict == LB_CONTINUE)
+		verdict = lb_parse(&pkt);
+	if (verdict == LB_CONTINUE)
+		verdict = lb_service(&pkt);
+	if (verdict == LB_CONTINUE)
+		verdict = lb_connection(&pkt);
+	if (verdict == LB_CONTINUE)
+		verdict = lb_select(&pkt);
+	if (verdict == LB_CONTINUE)
+		verdict = lb_route(&pkt);
+	if (verdict == LB_CONTINUE)
+		verdict = lb_rewrite(&pkt);
+
+	if (verdict == LB_CONTINUE)
+		verdict = pkt.delivered;
+	else if (verdict == LB_RESET)
+		verdict = lb_reset(ctx, &pkt);
+	else if (verdict == LB_ECHO_REPLY)
+		verdict = lb_echo(&pkt);
+
+	return lb_finish(ctx, &pkt, verdict);
+}

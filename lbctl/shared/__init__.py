@@ -1,0 +1,1 @@
+"""Shared memory: the tables that switching processors and control processor both see."""

@@ -1,0 +1,237 @@
+"""Generated from bpf_src/lb/abi.h by `make abi`.  Do not edit."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import numpy as np
+
+ABI_VERSION = 1
+WAYS = 4
+SLOTS_PER_LINE = 32
+NICS_MAX = 64
+IFINDEX_MAX = 32768
+VERDICTS = 32
+
+
+class Verdict(IntEnum):
+    """``enum lb_verdict``."""
+
+    CONTINUE = 0
+    TO_BACKEND = 1
+    TO_BACKEND_NEW = 2
+    TO_BACKEND_UNTRACKED = 3
+    TO_CLIENT = 4
+    TO_KERNEL = 5
+    TO_KERNEL_OTHER_MAC = 6
+    ECHO_REPLY = 7
+    RESET = 8
+    TOO_BIG_REPLY = 9
+    DROP_MALFORMED = 10
+    DROP_FRAGMENT = 11
+    DROP_OPTIONS = 12
+    DROP_NO_SERVICE = 13
+    DROP_NO_CONNECTION = 14
+    DROP_NO_BACKEND = 15
+    DROP_TTL_EXPIRED = 16
+    DROP_NO_ROUTE = 17
+    DROP_NO_NEIGHBOR = 18
+    DROP_NOT_ATTACHED = 19
+    DROP_TOO_BIG = 20
+    DROP_TUPLE_CLASH = 21
+    DROP_RESET_WITHHELD = 22
+    DROP_UNANSWERABLE = 23
+    DROP_INTERNAL = 24
+    VERDICT_MAX = 25
+
+
+VERDICT_NOTES = {
+    Verdict.CONTINUE: 'The stage has no objection; run the next.  Never counted.',
+    Verdict.TO_BACKEND: 'A packet of a known connection went to its back-end.',
+    Verdict.TO_BACKEND_NEW: 'The first packet of a new connection went to the back-end of its slot.',
+    Verdict.TO_BACKEND_UNTRACKED: 'Went by the slot table alone, for the connection table had no room.  Make it larger.',
+    Verdict.TO_CLIENT: 'A reply of a back-end went to its client, from the VIP.',
+    Verdict.TO_KERNEL: 'Not for a VIP and of no connection: the kernel has it, untouched.',
+    Verdict.TO_KERNEL_OTHER_MAC: "The frame is for another station's MAC (or for all): the kernel has it, untouched.",
+    Verdict.ECHO_REPLY: 'An echo request (ping) for a VIP was answered.',
+    Verdict.RESET: 'A TCP packet without service or connection was answered by a reset.',
+    Verdict.TOO_BIG_REPLY: 'A packet too big for the way to its receiver was answered with the size that fits.',
+    Verdict.DROP_MALFORMED: 'Headers that contradict each other or end too early, for a VIP.  The sender is broken.',
+    Verdict.DROP_FRAGMENT: 'A fragment for a VIP: its ports are not known.  Make the sender use path MTU discovery.',
+    Verdict.DROP_OPTIONS: 'IP options or extension headers, for a VIP.',
+    Verdict.DROP_NO_SERVICE: "For a VIP's address, but no service has that port and protocol.",
+    Verdict.DROP_NO_CONNECTION: 'For a service, but of no connection and starting none; the pool says drop.',
+    Verdict.DROP_NO_BACKEND: 'No active back-end.  `lbctl pool show` says which are down or draining.',
+    Verdict.DROP_TTL_EXPIRED: 'The hop limit ran out: a routing loop, or a traceroute.',
+    Verdict.DROP_NO_ROUTE: 'No route to the back-end.  `lbctl route list` has what the switch knows.',
+    Verdict.DROP_NO_NEIGHBOR: "The next hop's MAC is not known.  Is the host up?  `lbctl neighbor list`.",
+    Verdict.DROP_NOT_ATTACHED: 'The next hop is behind a NIC without a switching processor.  `lbctl attach` it.',
+    Verdict.DROP_TOO_BIG: 'Larger than the way to its receiver takes, and not answerable.',
+    Verdict.DROP_TUPLE_CLASH: "The client's address and port already has a connection to that very server.",
+    Verdict.DROP_RESET_WITHHELD: "A server refused a first SYN; withheld, so that the client's next finds another server.",
+    Verdict.DROP_UNANSWERABLE: 'A packet that must not be answered: a reset for an unknown connection.',
+    Verdict.DROP_INTERNAL: 'The tables contradict each other.  A bug: please report it with `lbctl status -o json`.',
+}
+
+
+
+class Role(IntEnum):
+    """``enum lb_role``."""
+
+    NONE = 0
+    SERVICE = 1
+    BACKEND = 2
+    ADDRESS = 3
+
+
+
+class ServiceFlag(IntEnum):
+    """``enum lb_service_flag``."""
+
+    DSR = 1
+    ANY_PORT = 2
+    MULTIPLE = 4
+    UNKNOWN_RESET = 8
+    UNKNOWN_HASH = 16
+    LOCAL = 32
+    SHARED = 64
+
+
+SERVICE = np.dtype({
+    "names": ['address', 'port', 'protocol', 'role', 'index', 'flags', 'first_line', 'slots'],
+    "formats": ['(4,)>u4', '>u2', '<u1', '<u1', '<u2', '<u2', '<u4', '<u4'],
+    "offsets": [0, 16, 18, 19, 20, 22, 24, 28],
+    "itemsize": 32,
+})
+
+SLOTS = np.dtype({
+    "names": ['backend'],
+    "formats": ['(32,)<u2'],
+    "offsets": [0],
+    "itemsize": 64,
+})
+
+
+class BackendState(IntEnum):
+    """``enum lb_backend_state``."""
+
+    FREE = 0
+    ACTIVE = 1
+    DRAINING = 2
+    DOWN = 3
+    REMOVED = 4
+
+
+BACKEND = np.dtype({
+    "names": ['address', 'vip', 'port', 'vip_port', 'protocol', 'state', 'service', 'next_hop', 'flags', 'sum_address', 'sum_transport', 'spare'],
+    "formats": ['(4,)>u4', '(4,)>u4', '>u2', '>u2', '<u1', '<u1', '<u2', '<u2', '<u2', '<u2', '<u2', '(16,)<u1'],
+    "offsets": [0, 16, 32, 34, 36, 37, 38, 40, 42, 44, 46, 48],
+    "itemsize": 64,
+})
+
+
+class ConnectionState(IntEnum):
+    """``enum lb_connection_state``."""
+
+    FREE = 0
+    HALF_OPEN = 1
+    ESTABLISHED = 2
+    CLOSING = 3
+    CLOSED = 4
+    UDP = 5
+    MASK = 7
+    FIN_CLIENT = 8
+    FIN_SERVER = 16
+    ANSWERED = 32
+    RETRY = 64
+    RETRY_MASK = 192
+
+
+
+class ConnectionKey(IntEnum):
+    """``enum lb_connection_key``."""
+
+    FREE = 0
+    LOCKED = 1
+    FIRST = 2
+
+
+CONNECTION = np.dtype({
+    "names": ['key', 'backend', 'next_hop', 'last_used', 'state', 'route_version'],
+    "formats": ['<u8', '<u2', '<u2', '<u2', '<u1', '<u1'],
+    "offsets": [0, 8, 10, 12, 14, 15],
+    "itemsize": 16,
+})
+
+CONNECTION_SET = np.dtype({
+    "names": ['way'],
+    "formats": [(CONNECTION, (4,))],
+    "offsets": [0],
+    "itemsize": 64,
+})
+
+CONNECTION_DETAIL = np.dtype({
+    "names": ['client', 'client_port', 'service_port', 'created', 'server_isn', 'last_hop', 'last_hop_source', 'last_hop_nic', 'spare'],
+    "formats": ['(4,)>u4', '>u2', '>u2', '<u4', '<u4', '(6,)<u1', '(6,)<u1', '<u2', '(6,)<u1'],
+    "offsets": [0, 16, 18, 20, 24, 28, 34, 40, 42],
+    "itemsize": 48,
+})
+
+
+class NextHopState(IntEnum):
+    """``enum lb_next_hop_state``."""
+
+    UNRESOLVED = 0
+    RESOLVED = 1
+    NOT_ATTACHED = 2
+    NO_ROUTE = 3
+
+
+NEXT_HOP = np.dtype({
+    "names": ['destination_mac', 'source_mac', 'mtu', 'nic', 'state'],
+    "formats": ['(6,)<u1', '(6,)<u1', '<u2', '<u1', '<u1'],
+    "offsets": [0, 6, 12, 14, 15],
+    "itemsize": 16,
+})
+
+ROUTE_KEY = np.dtype({
+    "names": ['prefix_length', 'address'],
+    "formats": ['<u4', '(4,)>u4'],
+    "offsets": [0, 4],
+    "itemsize": 20,
+})
+
+NIC = np.dtype({
+    "names": ['mac', 'slot'],
+    "formats": ['(6,)<u1', '<u2'],
+    "offsets": [0, 6],
+    "itemsize": 8,
+})
+
+COUNTER = np.dtype({
+    "names": ['packets', 'bytes'],
+    "formats": ['<u8', '<u8'],
+    "offsets": [0, 8],
+    "itemsize": 16,
+})
+
+BACKEND_COUNTER = np.dtype({
+    "names": ['packets_in', 'bytes_in', 'packets_out', 'bytes_out', 'connections', 'retries', 'resets', 'spare'],
+    "formats": ['<u8', '<u8', '<u8', '<u8', '<u8', '<u8', '<u8', '<u8'],
+    "offsets": [0, 8, 16, 24, 32, 40, 48, 56],
+    "itemsize": 64,
+})
+
+HASH_KEYS = np.dtype({
+    "names": ['base', 'base_mapped', 'address', 'ports', 'udp'],
+    "formats": ['<u8', '<u8', '(4,)<u8', '<u8', '<u8'],
+    "offsets": [0, 8, 16, 48, 56],
+    "itemsize": 64,
+})
+
+CONTROL = np.dtype({
+    "names": ['active', 'layout', 'generation', 'timeout', 'route_version', 'spare', 'hash'],
+    "formats": ['<u4', '<u4', '(2,)<u8', '(8,)<u2', '<u2', '(3,)<u2', (HASH_KEYS, (2,))],
+    "offsets": [0, 4, 8, 24, 40, 42, 48],
+    "itemsize": 176,
+})

@@ -1,0 +1,254 @@
+"""
+The configuration table: buffers A and B, the active pointer, and publish().
+
+A packet reads the pointer once and then one buffer: services (the directory), slots, back-ends.
+Publishing fills the other buffer, moves the pointer, and waits until no packet can still be reading
+the old buffer.  Every index is a name that lasts: a service or back-end keeps it through all
+generations, and a freed one is not given away while a connection still names it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from lbctl.errors import LbctlError
+from lbctl.model import Protocol, SocketAddress, Vip
+from lbctl.shared import abi, addresses, directory, records, syscall
+from lbctl.shared.abi import BackendState, Role
+from lbctl.shared.records import BackendRecord, Service, ServiceBackend
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from lbctl.model import IPAddress, Timeouts
+    from lbctl.shared.clock import Clock
+    from lbctl.shared.connections import ConnectionTable
+    from lbctl.shared.tables import Tables
+
+__all__ = ["BackendRecord", "ConfigurationTable", "Service", "ServiceBackend"]
+Key = TypeVar("Key", Vip, BackendRecord)
+
+
+class ConfigurationTable:
+    """Both buffers.  One writer only: the control processor of this instance."""
+
+    def __init__(self, tables: Tables, connections: ConnectionTable, clock: Clock) -> None:
+        self._tables, self._connections, self._clock = tables, connections, clock
+        self._backends: dict[BackendRecord, int] = {}
+        self._services: dict[Vip, int] = {}
+        self._recover()
+        # whoever published last may have died before its grace period was over
+        syscall.wait_for_packets()
+
+    @property
+    def _control(self) -> np.void:
+        return self._tables["control"][0]
+
+    @property
+    def _active(self) -> int:
+        return int(self._control["active"]) & 1
+
+    @property
+    def active_buffer(self) -> str:
+        """`A` or `B`."""
+        return "AB"[self._active]
+
+    @property
+    def generation(self) -> int:
+        """The generation that packets see now; 0: nothing was ever published."""
+        return int(self._control["generation"][self._active])
+
+    def backend_index(self, vip: Vip, address: SocketAddress) -> int | None:
+        """The index of a back-end of a service."""
+        return self._backends.get(BackendRecord(vip, address))
+
+    def backends(self) -> dict[int, BackendRecord]:
+        """All records in use, by index; removed ones that still have connections too."""
+        return {index: record for record, index in self._backends.items()}
+
+    def next_hops(self) -> dict[IPAddress, int]:
+        """Which next hop the records name, by the back-end's address."""
+        half = self._half("backends", self._active)
+        return {
+            record.address.address: int(half["next_hop"][index])
+            for record, index in self._backends.items()
+        }
+
+    def publish(
+        self,
+        services: Sequence[Service],
+        timeouts: Timeouts,
+        generation: int,
+        local: Collection[IPAddress] = frozenset(),
+    ) -> None:
+        """
+        Make *services* what packets see: all of it, or nothing.
+
+        *local*: the switch's own addresses; where a VIP is one of them, ports without a service
+        stay the kernel's.  Raises LbctlError, with nothing changed, when it does not fit.  Returns
+        when no packet reads the former generation any more.
+        """
+        kept = self._still_named()
+        service_index, backend_index = self._assign(services, kept)
+        spare = 1 - self._active
+        runs = self._first_lines(services)
+        table = self._back_end_table(services, service_index, backend_index, kept)
+        entries = records.directory_entries(services, service_index, runs, table, set(local))
+        self._write_directory(entries, spare)
+        self._half("backends", spare)[:] = table
+        self._begin_counting(set(backend_index.values()) - set(self._backends.values()))
+        for service, first in zip(services, runs, strict=True):
+            self._write_slots(service, first, backend_index, spare)
+        self._control["generation"][spare] = generation
+        self._write_timeouts(timeouts)
+        self._control["active"] = spare
+        self._services, self._backends = service_index, backend_index
+        syscall.wait_for_packets()
+
+    # -- indices ---------------------------------------------------------------------------
+
+    def _half(self, name: str, buffer: int) -> np.ndarray:
+        """One buffer of a doubled table."""
+        table = self._tables[name]
+        size = len(table) // 2
+        return table[buffer * size : (buffer + 1) * size]
+
+    def _recover(self) -> None:
+        """Read the names back from the active buffer: the tables outlive this process."""
+        half = self._half("backends", self._active)
+        for index in np.flatnonzero(half["state"]):
+            row = half[index]
+            protocol = Protocol(addresses.PROTOCOL_NAMES[int(row["protocol"])])
+            vip = Vip(addresses.from_words(row["vip"]), int(row["vip_port"]), protocol)
+            address = SocketAddress(addresses.from_words(row["address"]), int(row["port"]))
+            self._backends[BackendRecord(vip, address)] = int(index)
+            self._services[vip] = int(row["service"])
+        entries = self._half("services", self._active)
+        for row in entries[entries["role"] == Role.SERVICE]:
+            protocol = Protocol(addresses.PROTOCOL_NAMES[int(row["protocol"])])
+            vip = Vip(addresses.from_words(row["address"]), int(row["port"]), protocol)
+            self._services[vip] = int(row["index"])
+
+    def _still_named(self) -> dict[BackendRecord, int]:
+        """
+        Records that connections may name.
+
+        One that was removed by an earlier generation got no connection since, so it may go when
+        the last is gone; any other may be getting one this very moment.
+        """
+        states = self._half("backends", self._active)["state"]
+        used = self._connections.count_by_backend()
+        return {
+            record: index
+            for record, index in self._backends.items()
+            if states[index] != BackendState.REMOVED or used[index]
+        }
+
+    def _assign(
+        self, services: Sequence[Service], kept: dict[BackendRecord, int]
+    ) -> tuple[dict[Vip, int], dict[BackendRecord, int]]:
+        """Give every service and back-end its index: the old one, or a free one."""
+        capacity = self._tables.capacity
+        wanted = [BackendRecord(s.vip, b.address) for s in services for b in s.backends]
+        backend_index = _fill(kept, wanted, capacity.backends, "backends")
+        vips = {record.vip for record in kept}
+        named = {vip: index for vip, index in self._services.items() if vip in vips}
+        named |= {s.vip: self._services[s.vip] for s in services if s.vip in self._services}
+        service_index = _fill(named, [s.vip for s in services], capacity.services, "services")
+        return service_index, backend_index
+
+    def _first_lines(self, services: Sequence[Service]) -> list[int]:
+        """Where each service's run of slots begins, in lines."""
+        lines = [-(-len(service.slots) // abi.SLOTS_PER_LINE) for service in services]
+        room = len(self._tables["slots"]) // 2
+        if sum(lines) > room:
+            raise LbctlError(
+                f"slots: {sum(lines) * abi.SLOTS_PER_LINE} are wanted and "
+                f"{room * abi.SLOTS_PER_LINE} fit; use a smaller --table-size, or start lbctld "
+                f"with a larger --slots"
+            )
+        return [sum(lines[:i]) for i in range(len(lines))]
+
+    # -- contents --------------------------------------------------------------------------
+
+    def _back_end_table(
+        self,
+        services: Sequence[Service],
+        service_index: dict[Vip, int],
+        backend_index: dict[BackendRecord, int],
+        kept: dict[BackendRecord, int],
+    ) -> np.ndarray:
+        """The new back-end table: what is wanted, and what only connections still name."""
+        new = np.zeros(self._tables.capacity.backends, abi.BACKEND)
+        old = self._half("backends", self._active)
+        for index in kept.values():
+            new[index] = old[index]
+            new[index]["state"] = BackendState.REMOVED
+        for service in services:
+            for backend in service.backends:
+                row = new[backend_index[BackendRecord(service.vip, backend.address)]]
+                records.write(row, service, backend)
+                row["service"] = service_index[service.vip]
+        return new
+
+    def _write_slots(
+        self,
+        service: Service,
+        first: int,
+        backend_index: dict[BackendRecord, int],
+        spare: int,
+    ) -> None:
+        if not len(service.slots):
+            return
+        named = [backend_index[BackendRecord(service.vip, b.address)] for b in service.backends]
+        flat = self._half("slots", spare).view(np.uint16)
+        start = first * abi.SLOTS_PER_LINE
+        np.take(
+            np.array(named, np.uint16),
+            service.slots,
+            out=flat[start : start + len(service.slots)],
+            mode="clip",
+        )
+
+    def _begin_counting(self, indices: set[int]) -> None:
+        """A new back-end has no past, whoever had its index before."""
+        traffic = self._tables["traffic"].reshape(-1, self._tables.capacity.backends)
+        traffic[:, list(indices)] = 0
+
+    def _write_timeouts(self, timeouts: Timeouts) -> None:
+        ticks = self._control["timeout"]
+        for state in abi.ConnectionState:
+            if seconds := getattr(timeouts, state.name.lower(), None):
+                ticks[state] = self._clock.ticks(seconds)
+
+    def _write_directory(self, entries: np.ndarray, spare: int) -> None:
+        """Lay the directory out; raises before anything is written."""
+        bits = self._tables.capacity.macros()
+        displacements, places = directory.arrange(
+            [records.directory_key(entry) for entry in entries],
+            bits["LB_GROUP_BITS"],
+            bits["LB_DIRECTORY_BITS"],
+        )
+        half = self._half("services", spare)
+        half[:] = np.zeros(1, abi.SERVICE)
+        half[places] = entries
+        self._half("displacements", spare)[:] = displacements
+
+
+def _fill(kept: dict[Key, int], wanted: Sequence[Key], room: int, what: str) -> dict[Key, int]:
+    """Add what is wanted to what is kept, each with the lowest free index."""
+    filled = dict(kept)
+    taken = set(kept.values())
+    free = (index for index in range(room) if index not in taken)
+    for key in wanted:
+        if key not in filled:
+            try:
+                filled[key] = next(free)
+            except StopIteration:
+                raise LbctlError(
+                    f"{what}: no room for {key}, {room} are in use (removed ones count while "
+                    f"they have connections); start lbctld with a larger --{what}"
+                ) from None
+    return filled

@@ -1,0 +1,150 @@
+"""
+The connection table: list, count and forget what the switching processors keep there.
+
+Nothing here locks: a packet may change an entry while it is read, and an entry may then be shown a
+moment too early or too late, never half.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from lbctl.model import ANY_PORT, Protocol, SocketAddress, Vip
+from lbctl.shared import abi, addresses
+from lbctl.shared.abi import ConnectionKey, ConnectionState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Iterator, Mapping
+
+    from lbctl.model import IPAddress
+    from lbctl.shared.clock import Clock
+    from lbctl.shared.records import BackendRecord
+    from lbctl.shared.tables import Tables
+
+
+class Connection(NamedTuple):
+    """One connection, for people."""
+
+    protocol: Protocol
+    client: SocketAddress
+    vip: Vip
+    backend: SocketAddress
+    state: str
+    idle_seconds: float
+
+
+class Filter(NamedTuple):
+    """Which connections are meant; None matches all."""
+
+    vips: Container[Vip] | None = None
+    backend: SocketAddress | None = None
+    client: tuple[IPAddress, int | None] | None = None  # port None: any
+
+
+EVERYTHING = Filter()
+
+
+class ConnectionTable:
+    """All entries as one flat array; the details lie beside them at the same index."""
+
+    def __init__(self, tables: Tables, clock: Clock) -> None:
+        self._tables, self._clock = tables, clock
+        self.records: Callable[[], Mapping[int, BackendRecord]] = dict  # set by who knows them
+
+    @property
+    def _entries(self) -> np.ndarray:
+        return self._tables["connections"]["way"].reshape(-1)
+
+    @property
+    def size(self) -> int:
+        """Places in the table."""
+        return len(self._tables["connections"]) * abi.WAYS
+
+    def used(self) -> int:
+        """Live connections."""
+        return int(np.count_nonzero(self._live()))
+
+    def count(self, only: Filter = EVERYTHING) -> int:
+        """Live connections that match."""
+        return self.used() if only == EVERYTHING else len(self._matching(only))
+
+    def count_by_backend(self) -> np.ndarray:
+        """Live connections by index of the back-end's record, int64[capacity]."""
+        named = self._entries["backend"][self._live()]
+        return np.bincount(named, minlength=self._tables.capacity.backends)
+
+    def list(self, only: Filter = EVERYTHING, limit: int | None = None) -> list[Connection]:
+        """Live connections that match, at most *limit* of them."""
+        return list(self._describe(self._matching(only)[:limit]))
+
+    def flush(self, only: Filter = EVERYTHING) -> int:
+        """Forget the connections that match; returns how many that were."""
+        matching = self._matching(only)
+        self._entries["key"][matching] = ConnectionKey.FREE
+        return len(matching)
+
+    def forget_routes(self) -> None:
+        """Make every connection look its client's next hop up again."""
+        self._entries["route_version"][:] = 0
+
+    def _ages(self) -> np.ndarray:
+        """Ticks since the last packet, uint16."""
+        return np.uint16(self._clock.now()) - self._entries["last_used"]
+
+    def _live(self) -> np.ndarray:
+        """Which entries hold a connection whose time is not over, bool[size]."""
+        entries = self._entries
+        timeout = self._tables["control"]["timeout"][0]
+        limits = timeout[entries["state"] & ConnectionState.MASK]
+        live: np.ndarray = entries["key"] >= ConnectionKey.FIRST
+        live &= self._ages() <= limits
+        return live
+
+    def _matching(self, only: Filter) -> np.ndarray:
+        """Indices of the live entries that match."""
+        found = np.flatnonzero(self._live())
+        if only.vips is not None or only.backend is not None:
+            wanted = [
+                index
+                for index, record in self.records().items()
+                if (only.vips is None or record.vip in only.vips)
+                and (only.backend is None or _serves(record, only.backend))
+            ]
+            found = found[np.isin(self._entries["backend"][found], wanted)]
+        if only.client is not None:
+            address, port = only.client
+            details = self._tables["details"]
+            found = found[(details["client"][found] == addresses.words(address)).all(axis=1)]
+            if port:
+                found = found[details["client_port"][found] == port]
+        if only.backend is not None:
+            kept = self._tables["details"]["service_port"][found] == only.backend.port
+            any_port = [i for i, r in self.records().items() if r.address.port == ANY_PORT]
+            found = found[kept | ~np.isin(self._entries["backend"][found], any_port)]
+        return found
+
+    def _describe(self, indices: np.ndarray) -> Iterator[Connection]:
+        records, seconds = self.records(), self._clock.tick_seconds
+        entries, details = self._entries[indices], self._tables["details"][indices]
+        for entry, detail, age in zip(entries, details, self._ages()[indices], strict=True):
+            record = records.get(int(entry["backend"]))
+            if record is None:
+                continue
+            state = ConnectionState(int(entry["state"]) & ConnectionState.MASK)
+            port = int(detail["service_port"])
+            yield Connection(
+                record.vip.protocol,
+                SocketAddress(addresses.from_words(detail["client"]), int(detail["client_port"])),
+                record.vip._replace(port=record.vip.port or port),
+                record.address._replace(port=record.address.port or port),
+                state.name.lower(),
+                round(int(age) * seconds, 1),
+            )
+
+
+def _serves(record: BackendRecord, backend: SocketAddress) -> bool:
+    """Is that the record of this server?  A record with port 0 serves all ports."""
+    address = record.address
+    return address.address == backend.address and address.port in (ANY_PORT, backend.port)

@@ -1,0 +1,176 @@
+"""
+The records of the configuration table: a service and its back-ends as the packets will see them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from lbctl.errors import LbctlError
+from lbctl.model import ANY_PORT, Forward, OnUnknown, SocketAddress, State, Vip
+from lbctl.shared import abi, addresses
+from lbctl.shared.abi import BackendState, Role, ServiceFlag
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from lbctl.model import IPAddress
+
+_STATES = {
+    State.ACTIVE: BackendState.ACTIVE,
+    State.DRAINING: BackendState.DRAINING,
+    State.DOWN: BackendState.DOWN,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceBackend:
+    """
+    A server of one service.
+
+    *address*: with port 0 the packet's own port is kept (a VIP with port `*`).
+    *next_hop*: index from RoutingTable.destination().
+    """
+
+    address: SocketAddress
+    state: State
+    next_hop: int
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """
+    One VIP of one pool, ready to be published.
+
+    *slots*: uint16, each a position in *backends*; empty: no active back-end.
+    """
+
+    vip: Vip
+    forward: Forward
+    on_unknown: OnUnknown
+    backends: tuple[ServiceBackend, ...]
+    slots: np.ndarray
+
+
+class BackendRecord(NamedTuple):
+    """What an index of the back-end table stands for."""
+
+    vip: Vip
+    address: SocketAddress
+
+
+_NATIVE = sys.byteorder
+_UNKNOWN = {
+    OnUnknown.RESET: ServiceFlag.UNKNOWN_RESET,
+    OnUnknown.HASH: ServiceFlag.UNKNOWN_HASH,
+    OnUnknown.DROP: 0,
+}
+
+
+def flags(service: Service) -> int:
+    """The flags of a service, but for SHARED, which depends on the others."""
+    value = int(_UNKNOWN[service.on_unknown])
+    if service.forward is Forward.DSR:
+        value |= ServiceFlag.DSR
+    if service.vip.port == ANY_PORT:
+        value |= ServiceFlag.ANY_PORT
+    if np.unique(service.slots[:: max(1, len(service.slots) // 4096)]).size > 1:
+        value |= ServiceFlag.MULTIPLE
+    return value
+
+
+def write(row: np.void, service: Service, backend: ServiceBackend) -> None:
+    """Fill the record of a back-end, but for the index of its service."""
+    vip, address = service.vip, backend.address
+    row["address"], row["port"] = addresses.words(address.address), address.port
+    row["vip"], row["vip_port"] = addresses.words(vip.address), vip.port
+    row["protocol"] = addresses.PROTOCOL_NUMBERS[vip.protocol]
+    row["state"], row["next_hop"] = _STATES[backend.state], backend.next_hop
+    row["flags"] = flags(service)
+    hosts = [addresses.pack(a.address) for a in (vip, address)]
+    ports = [a.port.to_bytes(2) for a in (vip, address)]
+    row["sum_address"] = difference(*hosts)
+    row["sum_transport"] = difference(hosts[0] + ports[0], hosts[1] + ports[1])
+
+
+def difference(old: bytes, new: bytes) -> int:
+    """What a checksum changes by when *old* becomes *new* (RFC 1624): one's complement new - old."""
+    total = sum(int(w) for w in ~np.frombuffer(old, "=u2")) + int(
+        np.frombuffer(new, "=u2").sum(dtype=np.uint64)
+    )
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return total
+
+
+def directory_key(entry: np.void) -> tuple[bytes, int, int]:
+    """Address, port as it lies in memory, protocol."""
+    port = int.from_bytes(int(entry["port"]).to_bytes(2), _NATIVE)
+    return entry["address"].tobytes(), port, int(entry["protocol"])
+
+
+def directory_entries(
+    services: Sequence[Service],
+    service_index: Mapping[Vip, int],
+    first_lines: Sequence[int],
+    table: np.ndarray,
+    local: Collection[IPAddress],
+) -> np.ndarray:
+    """
+    Everybody the switch must recognise: services, their addresses, and servers that reply.
+
+    *table*: the new back-end table.  A server of a removed service stays while it is in there.
+    """
+    rows: dict[tuple[bytes, int, int], np.void] = {}
+
+    def entry(address: np.ndarray, port: int, protocol: int, role: Role) -> np.void:
+        row = np.zeros((), abi.SERVICE)[()]
+        row["address"], row["port"], row["protocol"], row["role"] = address, port, protocol, role
+        return rows.setdefault(directory_key(row), row)
+
+    shared = _shared(table)
+    for service, first in zip(services, first_lines, strict=True):
+        vip = service.vip
+        number = addresses.PROTOCOL_NUMBERS[vip.protocol]
+        row = entry(addresses.words(vip.address), vip.port, number, Role.SERVICE)
+        row["index"], row["flags"] = service_index[vip], flags(service)
+        if service_index[vip] in shared:
+            row["flags"] |= ServiceFlag.SHARED
+        row["first_line"], row["slots"] = first, len(service.slots)
+        row = entry(addresses.words(vip.address), 0, 0, Role.ADDRESS)
+        row["flags"] = ServiceFlag.LOCAL if vip.address in local else 0
+    for index in np.flatnonzero((table["state"] != 0) & (table["flags"] & ServiceFlag.DSR == 0)):
+        server = table[index]
+        row = entry(server["address"], server["port"], server["protocol"], Role.BACKEND)
+        if row["role"] != Role.BACKEND:
+            raise LbctlError(
+                f"{addresses.from_words(server['address'])}:{server['port']} cannot be a VIP and "
+                f"a NAT back-end at once; use another port for one of them"
+            )
+        row["index"], row["flags"] = index, server["flags"]
+    return np.array(list(rows.values()), abi.SERVICE)
+
+
+def _shared(table: np.ndarray) -> set[int]:
+    """
+    Services with a NAT server that another service has too.
+
+    Raises LbctlError where a server of a VIP with port `*` is shared: its replies could not be told
+    apart.
+    """
+    live = table[(table["state"] != 0) & (table["flags"] & ServiceFlag.DSR == 0)]
+    hosts = [(row["address"].tobytes(), int(row["protocol"])) for row in live]
+    servers = [(*host, int(row["port"])) for host, row in zip(hosts, live, strict=True)]
+    uses, ports = Counter(servers), Counter(host for host, _ in {(s[:2], s[2]) for s in servers})
+    for host, row in zip(hosts, live, strict=True):
+        if not row["port"] and (ports[host] > 1 or uses[(*host, 0)] > 1):
+            raise LbctlError(
+                f"{addresses.unpack(host[0])}: a server of a VIP with port `*` must not serve "
+                f"another VIP of that protocol; give it a second address"
+            )
+    return {int(row["service"]) for row, s in zip(live, servers, strict=True) if uses[s] > 1}

@@ -1,0 +1,1 @@
+"""The switching processors: compile, load and attach the programs that move packets."""

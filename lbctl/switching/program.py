@@ -1,0 +1,120 @@
+"""
+The program: paste the sources, specialise, compile, load and pin them.
+
+Nothing else imports bcc.  It runs in a child process, ``python -m lbctl.switching.program``, because
+LLVM takes 120 MiB and a mistake in the C can end the process inside it: `compile_program` starts
+the child and turns whatever happens there into one error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lbctl.errors import LbctlError
+from lbctl.shared import syscall
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FUNCTION = "lb_switch"
+_COMPILE_SECONDS = 120
+
+
+def sources() -> Path:
+    """The folder bpf_src: beside the package in a checkout, inside it when installed."""
+    package = Path(__file__).resolve().parent.parent
+    installed = package / "bpf_src"
+    return installed if installed.is_dir() else package.parent / "bpf_src"
+
+
+def paste(folder: Path, name: str, done: set[str] | None = None) -> str:
+    """
+    Make one text of a source and the headers it includes, each once.
+
+    BCC rewrites accesses to tables in its main text only.  ``#line`` keeps the real file names in
+    the messages of compiler and verifier.
+    """
+    done = set() if done is None else done
+    lines = [f'#line 1 "{name}"']
+    for number, line in enumerate((folder / name).read_text().splitlines(), start=1):
+        match = re.fullmatch(r'#include "([^"]+)"', line.strip())
+        if not match:
+            lines.append(line)
+        elif match[1] not in done:
+            done.add(match[1])
+            lines += [paste(folder, match[1], done), f'#line {number + 1} "{name}"']
+    return "\n".join(lines)
+
+
+def compile_program(
+    pin: Path, macros: Mapping[str, int | str], function: str = FUNCTION, source: str = "switch.c"
+) -> syscall.ProgramInfo:
+    """
+    Compile *source* with *macros*, load *function* and pin it as *pin*.
+
+    Raises LbctlError with the compiler's or verifier's last words.
+    """
+    order = {"source": source, "function": function, "pin": str(pin), "macros": dict(macros)}
+    try:
+        child = subprocess.run(
+            [sys.executable, "-P", "-m", "lbctl.switching.program"],
+            input=json.dumps(order),
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_COMPILE_SECONDS,
+            check=False,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+    except subprocess.TimeoutExpired as error:
+        raise LbctlError(f"{source}: compiling took more than {_COMPILE_SECONDS} s") from error
+    if child.returncode:
+        last = [line for line in child.stderr.splitlines() if line.strip()][-8:]
+        failure = LbctlError(
+            f"{source}: the switching processor could not be built "
+            f"({last[-1].strip() if last else f'signal {-child.returncode}'}); "
+            f"run `lbctld --log-level debug` for the whole output"
+        )
+        failure.add_note(child.stderr)
+        raise failure
+    fd = syscall.get(pin)
+    try:
+        return syscall.prog_info(fd)
+    finally:
+        os.close(fd)
+
+
+def _build(order: dict[str, object], macros: dict[str, int | str]) -> None:
+    """In the child: compile, load, pin."""
+    with tempfile.TemporaryDirectory(prefix="lbctl-headers-") as tree:
+        from lbctl.switching import headers  # noqa: PLC0415
+
+        headers.write(Path(tree))
+        os.environ["BCC_KERNEL_SOURCE"] = tree
+        try:
+            from bcc import BPF  # noqa: PLC0415
+        except ImportError as error:
+            raise SystemExit(
+                f"bcc is missing ({error}): apt install python3-bpfcc, and make the venv "
+                f"with --system-site-packages"
+            ) from error
+
+        flags = [f"-D{name}={value}" for name, value in macros.items()]
+        program = BPF(
+            text=paste(sources(), str(order["source"])),
+            cflags=["-Wno-macro-redefined", "-Wno-unused-value", "-O2", *flags],
+        )
+        loaded = program.load_func(str(order["function"]), BPF.XDP)
+        syscall.pin(loaded.fd, Path(str(order["pin"])))
+
+
+if __name__ == "__main__":
+    received = json.load(sys.stdin)
+    _build(received, received["macros"])
