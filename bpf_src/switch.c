@@ -21,7 +21,8 @@
 #include "stages/rewrite.h"
 #include "stages/answer.h"
 #include "stages/reset.h"
-#include "stages/echo.h"
+#include "stages/too_big.h"
+#include "stages/icmp.h"
 #include "stages/finish.h"
 
 int lb_switch(struct xdp_md *ctx)
@@ -51,7 +52,9 @@ int lb_switch(struct xdp_md *ctx)
 	else if (verdict == LB_RESET)
 		verdict = lb_reset(ctx, &pkt);
 	else if (verdict == LB_ECHO_REPLY)
-		verdict = lb_echo(&pkt);
+		verdict = lb_icmp(&pkt);
+	if (verdict == LB_TOO_BIG_REPLY)
+		verdict = lb_too_big(ctx, &pkt);
 
 	return lb_finish(ctx, &pkt, verdict);
 }

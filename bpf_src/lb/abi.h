@@ -32,6 +32,8 @@ enum lb_verdict {
 	LB_TO_BACKEND_NEW,
 	/* Went by the slot table alone, for the connection table had no room.  Make it larger. */
 	LB_TO_BACKEND_UNTRACKED,
+	/* An ICMP error about a connection (path MTU, unreachable) went to its back-end. */
+	LB_TO_BACKEND_ICMP,
 	/* A reply of a back-end went to its client, from the VIP. */
 	LB_TO_CLIENT,
 	/* Not for a VIP and of no connection: the kernel has it, untouched. */
@@ -64,7 +66,7 @@ enum lb_verdict {
 	LB_DROP_NO_NEIGHBOR,
 	/* The next hop is behind a NIC without a switching processor.  `lbctl attach` it. */
 	LB_DROP_NOT_ATTACHED,
-	/* Larger than the way to its receiver takes, and not answerable. */
+	/* Larger than the way to its receiver takes, and its sender allows fragments: never made here. */
 	LB_DROP_TOO_BIG,
 	/* The client's address and port already has a connection to that very server. */
 	LB_DROP_TUPLE_CLASH,

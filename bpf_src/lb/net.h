@@ -35,6 +35,7 @@
 /* Hop-by-hop, routing, authentication, destination options, mobility: headers before TCP or UDP. */
 #define LB_IS_EXTENSION(p) ((p) == 0 || (p) == 43 || (p) == 51 || (p) == 60 || (p) == 135)
 #define LB_IP_FRAGMENT 0x3fff /* more fragments, or an offset */
+#define LB_IP_DONT_FRAGMENT 0x4000
 #define LB_DEFAULT_TTL 64
 
 struct lb_ethernet {
@@ -91,21 +92,31 @@ struct lb_udp {
 	__u16 checksum;
 };
 
-#define LB_ICMP_UNREACHABLE 3
-#define LB_ICMP_FRAGMENTATION_NEEDED 4
-#define LB_ICMP_ECHO_REPLY 0
-#define LB_ICMP_ECHO_REQUEST 8
-#define LB_ICMP_TIME_EXCEEDED 11
-#define LB_ICMPV6_UNREACHABLE 1
-#define LB_ICMPV6_PACKET_TOO_BIG 2
-#define LB_ICMPV6_PARAMETER_PROBLEM 4
-#define LB_ICMPV6_ECHO_REQUEST 128
-#define LB_ICMPV6_ECHO_REPLY 129
+enum lb_icmp_type {
+	LB_ICMP_ECHO_REPLY = 0,
+	LB_ICMP_UNREACHABLE = 3,
+	LB_ICMP_ECHO_REQUEST = 8,
+	LB_ICMP_TIME_EXCEEDED = 11,
+	LB_ICMP_PARAMETER_PROBLEM = 12,
+	LB_ICMPV6_TOO_BIG = 2,
+	LB_ICMPV6_LAST_ERROR = 127,
+	LB_ICMPV6_ECHO_REQUEST = 128,
+	LB_ICMPV6_ECHO_REPLY = 129,
+};
+
+#define LB_ICMP_FRAGMENTATION_NEEDED 4 /* a code of LB_ICMP_UNREACHABLE */
 
 struct lb_icmp {
 	__u8 type;
 	__u8 code;
 	__u16 checksum;
+	__be32 rest;
+};
+
+/* What an ICMP error quotes for certain behind the IP header: RFC 792 promises 8 bytes. */
+struct lb_quoted_ports {
+	__be16 source;
+	__be16 destination;
 	__be32 rest;
 };
 

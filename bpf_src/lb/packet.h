@@ -38,7 +38,8 @@ struct lb_packet {
 	__u16 previous;			/* the back-end tried before, plus one; 0: none */
 	__u16 now;			/* in ticks */
 
-	/* rewrite */
+	/* route, rewrite */
+	__u16 mtu;			/* that the packet exceeds */
 	__u8 in_nic;
 	__u8 out_nic;
 	__u8 delivered;			/* the verdict that counts as success: LB_TO_... */

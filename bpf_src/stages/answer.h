@@ -35,7 +35,7 @@ static __always_inline void lb_turn_ipv4(struct lb_ipv4 *ip, __u16 length)
 	ip->version_ihl = 0x45;
 	ip->length = lb_htons(length);
 	ip->id = 0;
-	ip->fragment = lb_htons(0x4000);
+	ip->fragment = lb_htons(LB_IP_DONT_FRAGMENT);
 	ip->ttl = LB_DEFAULT_TTL;
 	ip->source = ip->destination;
 	ip->destination = source;

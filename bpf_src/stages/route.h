@@ -34,8 +34,10 @@ static __always_inline int lb_send_by(struct lb_packet *pkt, __u32 index)
 		return hop->state == LB_NEXT_HOP_NOT_ATTACHED ? LB_DROP_NOT_ATTACHED :
 								LB_DROP_NO_NEIGHBOR;
 	}
-	if (unlikely(pkt->length > hop->mtu))
-		return LB_DROP_TOO_BIG;
+	if (unlikely(pkt->length > hop->mtu)) {
+		pkt->mtu = hop->mtu;
+		return LB_TOO_BIG_REPLY;
+	}
 	pkt->out_nic = hop->nic;
 	lb_set_macs(pkt, hop->destination_mac);
 	return LB_CONTINUE;

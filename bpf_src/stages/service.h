@@ -21,7 +21,7 @@ static __always_inline int lb_service_none(struct lb_packet *pkt, struct lb_serv
 	if (lb_is_tcp(pkt))
 		return LB_RESET;
 	if (pkt->protocol == (pkt->ipv6 ? LB_IPPROTO_ICMPV6 : LB_IPPROTO_ICMP))
-		return LB_ECHO_REPLY;
+		return LB_ECHO_REPLY; /* or an error: icmp.h tells */
 	return LB_DROP_NO_SERVICE;
 }
 

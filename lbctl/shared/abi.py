@@ -21,28 +21,29 @@ class Verdict(IntEnum):
     TO_BACKEND = 1
     TO_BACKEND_NEW = 2
     TO_BACKEND_UNTRACKED = 3
-    TO_CLIENT = 4
-    TO_KERNEL = 5
-    TO_KERNEL_OTHER_MAC = 6
-    ECHO_REPLY = 7
-    RESET = 8
-    TOO_BIG_REPLY = 9
-    DROP_MALFORMED = 10
-    DROP_FRAGMENT = 11
-    DROP_OPTIONS = 12
-    DROP_NO_SERVICE = 13
-    DROP_NO_CONNECTION = 14
-    DROP_NO_BACKEND = 15
-    DROP_TTL_EXPIRED = 16
-    DROP_NO_ROUTE = 17
-    DROP_NO_NEIGHBOR = 18
-    DROP_NOT_ATTACHED = 19
-    DROP_TOO_BIG = 20
-    DROP_TUPLE_CLASH = 21
-    DROP_RESET_WITHHELD = 22
-    DROP_UNANSWERABLE = 23
-    DROP_INTERNAL = 24
-    VERDICT_MAX = 25
+    TO_BACKEND_ICMP = 4
+    TO_CLIENT = 5
+    TO_KERNEL = 6
+    TO_KERNEL_OTHER_MAC = 7
+    ECHO_REPLY = 8
+    RESET = 9
+    TOO_BIG_REPLY = 10
+    DROP_MALFORMED = 11
+    DROP_FRAGMENT = 12
+    DROP_OPTIONS = 13
+    DROP_NO_SERVICE = 14
+    DROP_NO_CONNECTION = 15
+    DROP_NO_BACKEND = 16
+    DROP_TTL_EXPIRED = 17
+    DROP_NO_ROUTE = 18
+    DROP_NO_NEIGHBOR = 19
+    DROP_NOT_ATTACHED = 20
+    DROP_TOO_BIG = 21
+    DROP_TUPLE_CLASH = 22
+    DROP_RESET_WITHHELD = 23
+    DROP_UNANSWERABLE = 24
+    DROP_INTERNAL = 25
+    VERDICT_MAX = 26
 
 
 VERDICT_NOTES = {
@@ -50,6 +51,7 @@ VERDICT_NOTES = {
     Verdict.TO_BACKEND: 'A packet of a known connection went to its back-end.',
     Verdict.TO_BACKEND_NEW: 'The first packet of a new connection went to the back-end of its slot.',
     Verdict.TO_BACKEND_UNTRACKED: 'Went by the slot table alone, for the connection table had no room.  Make it larger.',
+    Verdict.TO_BACKEND_ICMP: 'An ICMP error about a connection (path MTU, unreachable) went to its back-end.',
     Verdict.TO_CLIENT: 'A reply of a back-end went to its client, from the VIP.',
     Verdict.TO_KERNEL: 'Not for a VIP and of no connection: the kernel has it, untouched.',
     Verdict.TO_KERNEL_OTHER_MAC: "The frame is for another station's MAC (or for all): the kernel has it, untouched.",
@@ -66,7 +68,7 @@ VERDICT_NOTES = {
     Verdict.DROP_NO_ROUTE: 'No route to the back-end.  `lbctl route list` has what the switch knows.',
     Verdict.DROP_NO_NEIGHBOR: "The next hop's MAC is not known.  Is the host up?  `lbctl neighbor list`.",
     Verdict.DROP_NOT_ATTACHED: 'The next hop is behind a NIC without a switching processor.  `lbctl attach` it.',
-    Verdict.DROP_TOO_BIG: 'Larger than the way to its receiver takes, and not answerable.',
+    Verdict.DROP_TOO_BIG: 'Larger than the way to its receiver takes, and its sender allows fragments: never made here.',
     Verdict.DROP_TUPLE_CLASH: "The client's address and port already has a connection to that very server.",
     Verdict.DROP_RESET_WITHHELD: "A server refused a first SYN; withheld, so that the client's next finds another server.",
     Verdict.DROP_UNANSWERABLE: 'A packet that must not be answered: a reset for an unknown connection.',
