@@ -10,9 +10,17 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Annotated, Any, NamedTuple, Self
+from typing import Annotated, NamedTuple, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    model_validator,
+)
 
 IPAddress = IPv4Address | IPv6Address
 ANY_PORT = 0  # a VIP's `*`: every port of the address
@@ -141,24 +149,18 @@ class Vip(NamedTuple):
         return f"{_host_text(self.address)}:{port}/{self.protocol}"
 
 
-def _read(kind: Any) -> BeforeValidator:
-    return BeforeValidator(lambda v: kind.parse(v) if isinstance(v, str) else v)
-
-
-def _text_field(kind: Any) -> Any:
-    """A named tuple that travels as its text, in JSON and YAML and in the schema."""
-    from pydantic import WithJsonSchema  # noqa: PLC0415
-
-    return Annotated[
-        kind,
-        _read(kind),
-        PlainSerializer(str, return_type=str),
-        WithJsonSchema({"type": "string", "description": kind.__doc__}),
-    ]
-
-
-VipText = _text_field(Vip)
-SocketAddressText = _text_field(SocketAddress)
+VipText = Annotated[
+    Vip,
+    BeforeValidator(lambda value: Vip.parse(value) if isinstance(value, str) else value),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "examples": ["203.0.113.10:80/tcp"]}),
+]
+SocketAddressText = Annotated[
+    SocketAddress,
+    BeforeValidator(lambda value: SocketAddress.parse(value) if isinstance(value, str) else value),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "examples": ["10.0.1.11:8080"]}),
+]
 
 
 class Model(BaseModel):
@@ -193,7 +195,8 @@ class Pool(Model):
             raise ValueError(f"pool {self.name!r}: back-end {min(twice)} is named twice")
         if twice := {str(v) for v in self.vips if self.vips.count(v) > 1}:
             raise ValueError(f"pool {self.name!r}: VIP {min(twice)} is named twice")
-        families = {item.address.version for item in (*self.vips, *addresses)}
+        families = {vip.address.version for vip in self.vips}
+        families |= {address.address.version for address in addresses}
         if len(families) > 1:
             raise ValueError(
                 f"pool {self.name!r}: VIPs and back-ends must be of one address family; "
@@ -252,9 +255,9 @@ class Configuration(Model):
         owner: dict[Vip, str] = {}
         for pool in self.pools:
             for vip in pool.vips:
-                if other := owner.setdefault(vip, pool.name):
-                    if other != pool.name:
-                        raise ValueError(f"VIP {vip} is in pool {other!r} and in pool {pool.name!r}")
+                other = owner.setdefault(vip, pool.name)
+                if other != pool.name:
+                    raise ValueError(f"VIP {vip} is in pool {other!r} and in pool {pool.name!r}")
         return self
 
     def pool(self, name: str) -> Pool | None:

@@ -12,11 +12,11 @@
 
 enum lb_abi {
 	LB_ABI_VERSION = 1,
-	LB_WAYS = 4,			/* connections in one set: 64 bytes, one cache line */
-	LB_SLOTS_PER_LINE = 32,		/* slots packed into one element, for the same reason */
-	LB_NICS_MAX = 64,		/* NICs that one switch can serve */
-	LB_IFINDEX_MAX = 32768,		/* the largest ifindex that a NIC may have, plus one */
-	LB_VERDICTS = 32,		/* room for verdicts per NIC */
+	LB_WAYS = 4,            /* connections in one set: 64 bytes, one cache line */
+	LB_SLOTS_PER_LINE = 32, /* slots packed into one element, for the same reason */
+	LB_NICS_MAX = 64,       /* NICs that one switch can serve */
+	LB_IFINDEX_MAX = 32768, /* the largest ifindex that a NIC may have, plus one */
+	LB_VERDICTS = 32,       /* room for verdicts per NIC */
 };
 
 /*
@@ -82,31 +82,31 @@ enum lb_verdict {
 /* What an address and port mean to the switch. */
 enum lb_role {
 	LB_ROLE_NONE,
-	LB_ROLE_SERVICE,		/* a VIP: packets to it go forward */
-	LB_ROLE_BACKEND,		/* a server of a NAT service: packets from it are replies */
-	LB_ROLE_ADDRESS,		/* the address of a VIP, whatever the port */
+	LB_ROLE_SERVICE, /* a VIP: packets to it go forward */
+	LB_ROLE_BACKEND, /* a server of a NAT service: packets from it are replies */
+	LB_ROLE_ADDRESS, /* the address of a VIP, whatever the port */
 };
 
 enum lb_service_flag {
-	LB_SERVICE_DSR = 1,		/* rewrite the MACs only */
-	LB_SERVICE_ANY_PORT = 2,	/* port `*`: ports are kept, and tell connections apart */
-	LB_SERVICE_MULTIPLE = 4,	/* several back-ends: a retry may find another */
-	LB_SERVICE_UNKNOWN_RESET = 8,	/* on_unknown; neither: drop */
+	LB_SERVICE_DSR = 1,           /* rewrite the MACs only */
+	LB_SERVICE_ANY_PORT = 2,      /* port `*`: ports are kept, and tell connections apart */
+	LB_SERVICE_MULTIPLE = 4,      /* several back-ends: a retry may find another */
+	LB_SERVICE_UNKNOWN_RESET = 8, /* on_unknown; neither: drop */
 	LB_SERVICE_UNKNOWN_HASH = 16,
-	LB_SERVICE_LOCAL = 32,		/* the address is the switch's own too: the rest is the kernel's */
-	LB_SERVICE_SHARED = 64,		/* a back-end of several services */
+	LB_SERVICE_LOCAL = 32,  /* the address is the switch's own too: the rest is the kernel's */
+	LB_SERVICE_SHARED = 64, /* a back-end of several services */
 };
 
 /* Who is this address and port?  Placed so that no two collide: see directory.h. */
 struct lb_service {
 	__be32 address[4];
-	__be16 port;			/* 0: any */
-	__u8 protocol;			/* 0: any */
+	__be16 port;   /* 0: any */
+	__u8 protocol; /* 0: any */
 	__u8 role;
-	__u16 index;			/* of the service, or of the back-end */
+	__u16 index; /* of the service, or of the back-end */
 	__u16 flags;
-	__u32 first_line;		/* where its run in the slot table begins */
-	__u32 slots;			/* how long that is; 0: no active back-end */
+	__u32 first_line; /* where its run in the slot table begins */
+	__u32 slots;      /* how long that is; 0: no active back-end */
 };
 
 /* A run of back-end indices. */
@@ -119,22 +119,22 @@ enum lb_backend_state {
 	LB_BACKEND_ACTIVE,
 	LB_BACKEND_DRAINING,
 	LB_BACKEND_DOWN,
-	LB_BACKEND_REMOVED,		/* kept until its last connection is gone */
+	LB_BACKEND_REMOVED, /* kept until its last connection is gone */
 };
 
 /* One server of one service, with all that rewriting needs in either direction. */
 struct lb_backend {
 	__be32 address[4];
 	__be32 vip[4];
-	__be16 port;			/* 0: keep the packet's */
+	__be16 port; /* 0: keep the packet's */
 	__be16 vip_port;
 	__u8 protocol;
 	__u8 state;
-	__u16 service;			/* index of the service */
+	__u16 service; /* index of the service */
 	__u16 next_hop;
-	__u16 flags;			/* of the service */
-	__u16 sum_address;		/* one's complement difference VIP -> back-end: addresses, */
-	__u16 sum_transport;		/* and addresses with ports */
+	__u16 flags;         /* of the service */
+	__u16 sum_address;   /* one's complement difference VIP -> back-end: addresses, */
+	__u16 sum_transport; /* and addresses with ports */
 	__u8 spare[16];
 };
 
@@ -142,31 +142,31 @@ enum lb_connection_state {
 	LB_STATE_FREE,
 	LB_STATE_HALF_OPEN,
 	LB_STATE_ESTABLISHED,
-	LB_STATE_CLOSING,		/* one side has finished */
-	LB_STATE_CLOSED,		/* both have, or one has reset */
+	LB_STATE_CLOSING, /* one side has finished */
+	LB_STATE_CLOSED,  /* both have, or one has reset */
 	LB_STATE_UDP,
 	LB_STATE_MASK = 7,
-	LB_STATE_FIN_CLIENT = 8,	/* that side has finished or reset */
+	LB_STATE_FIN_CLIENT = 8, /* that side has finished or reset */
 	LB_STATE_FIN_SERVER = 16,
-	LB_STATE_ANSWERED = 32,		/* the server answered the SYN */
-	LB_STATE_RETRY = 64,		/* two bits: how many servers were tried before */
+	LB_STATE_ANSWERED = 32, /* the server answered the SYN */
+	LB_STATE_RETRY = 64,    /* two bits: how many servers were tried before */
 	LB_STATE_RETRY_MASK = 192,
 };
 
 enum lb_connection_key {
 	LB_KEY_FREE,
-	LB_KEY_LOCKED,			/* being written */
-	LB_KEY_FIRST,			/* of the values that stand for a client */
+	LB_KEY_LOCKED, /* being written */
+	LB_KEY_FIRST,  /* of the values that stand for a client */
 };
 
 /* One connection, hot: both directions use this one entry. */
 struct lb_connection {
-	__u64 key;			/* fingerprint of the client; see connection.h */
-	__u16 backend;			/* which also names the service */
-	__u16 next_hop;			/* of the client; 0: where its packets came from */
-	__u16 last_used;		/* in ticks */
+	__u64 key;       /* fingerprint of the client; see connection.h */
+	__u16 backend;   /* which also names the service */
+	__u16 next_hop;  /* of the client; 0: where its packets came from */
+	__u16 last_used; /* in ticks */
 	__u8 state;
-	__u8 route_version;		/* of the routing table when next_hop was looked up */
+	__u8 route_version; /* of the routing table when next_hop was looked up */
 };
 
 struct lb_connection_set {
@@ -177,12 +177,12 @@ struct lb_connection_set {
 struct lb_connection_detail {
 	__be32 client[4];
 	__be16 client_port;
-	__be16 service_port;		/* that the client connected to */
-	__u32 created;			/* in ticks */
-	__u32 server_isn;		/* initial sequence number, to know a real ACK of it */
-	__u8 last_hop[6];		/* where the first packet came from: its source MAC, */
-	__u8 last_hop_source[6];	/* the MAC it came to, */
-	__u16 last_hop_nic;		/* and the NIC */
+	__be16 service_port;     /* that the client connected to */
+	__u32 created;           /* in ticks */
+	__u32 server_isn;        /* initial sequence number, to know a real ACK of it */
+	__u8 last_hop[6];        /* where the first packet came from: its source MAC, */
+	__u8 last_hop_source[6]; /* the MAC it came to, */
+	__u16 last_hop_nic;      /* and the NIC */
 	__u8 spare[6];
 };
 
@@ -198,12 +198,12 @@ struct lb_next_hop {
 	__u8 destination_mac[6];
 	__u8 source_mac[6];
 	__u16 mtu;
-	__u8 nic;			/* slot in `nics` */
+	__u8 nic; /* slot in `nics` */
 	__u8 state;
 };
 
 struct lb_route_key {
-	__u32 prefix_length;		/* of the 128 bits */
+	__u32 prefix_length; /* of the 128 bits */
 	__be32 address[4];
 };
 
@@ -224,15 +224,15 @@ struct lb_backend_counter {
 	__u64 packets_out;
 	__u64 bytes_out;
 	__u64 connections;
-	__u64 retries;			/* SYNs that went to another server, for this one was silent */
-	__u64 resets;			/* by the server, before the connection was established */
+	__u64 retries; /* SYNs that went to another server, for this one was silent */
+	__u64 resets;  /* by the server, before the connection was established */
 	__u64 spare;
 };
 
 /* The keys of one of the two hash functions that make a fingerprint: see connection.h. */
 struct lb_hash_keys {
 	__u64 base;
-	__u64 base_mapped;		/* the base and the constant words of a mapped address */
+	__u64 base_mapped; /* the base and the constant words of a mapped address */
 	__u64 address[4];
 	__u64 ports;
 	__u64 udp;
@@ -240,11 +240,11 @@ struct lb_hash_keys {
 
 /* The single element of `control`: what every packet reads first. */
 struct lb_control {
-	__u32 active;			/* the buffer that packets read: 0 is A, 1 is B */
-	__u32 layout;			/* LB_ABI_VERSION of whoever made these tables */
-	__u64 generation[2];		/* of the two buffers */
-	__u16 timeout[8];		/* ticks, by state */
-	__u16 route_version;		/* 1 to 255; connections with another look their route up */
+	__u32 active;        /* the buffer that packets read: 0 is A, 1 is B */
+	__u32 layout;        /* LB_ABI_VERSION of whoever made these tables */
+	__u64 generation[2]; /* of the two buffers */
+	__u16 timeout[8];    /* ticks, by state */
+	__u16 route_version; /* 1 to 255; connections with another look their route up */
 	__u16 spare[3];
 	struct lb_hash_keys hash[2];
 };

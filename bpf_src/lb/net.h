@@ -78,7 +78,7 @@ struct lb_tcp {
 	__be16 destination;
 	__be32 sequence;
 	__be32 acknowledgement;
-	__u8 offset;			/* upper four bits: header length in words */
+	__u8 offset; /* upper four bits: header length in words */
 	__u8 flags;
 	__be16 window;
 	__u16 checksum;

@@ -8,41 +8,41 @@
 struct lb_packet {
 	void *data;
 	void *data_end;
-	__u32 frame;			/* bytes, with the Ethernet header */
+	__u32 frame; /* bytes, with the Ethernet header */
 
 	/* parse */
-	void *transport;		/* TCP, UDP or ICMP header, or NULL */
-	__u64 source[2];		/* addresses as two words each, network order */
+	void *transport; /* TCP, UDP or ICMP header, or NULL */
+	__u64 source[2]; /* addresses as two words each, network order */
 	__u64 destination[2];
 	__be16 source_port;
 	__be16 destination_port;
-	__u16 length;			/* of the IP packet */
+	__u16 length; /* of the IP packet */
 	__u8 ipv6;
 	__u8 protocol;
 	__u8 ttl;
 	__u8 tcp_flags;
-	__u16 fault;			/* the verdict, should the packet turn out to be for a VIP */
+	__u16 fault; /* the verdict, should the packet turn out to be for a VIP */
 
 	/* service */
 	struct lb_control *control;
-	struct lb_service *service;	/* forward: the service; else NULL */
-	struct lb_service *server;	/* reply: who sent it; else NULL */
-	__u32 buffer;			/* 0 or 1, read once */
+	struct lb_service *service; /* forward: the service; else NULL */
+	struct lb_service *server;  /* reply: who sent it; else NULL */
+	__u32 buffer;               /* 0 or 1, read once */
 
 	/* connection, select */
-	__u64 key;			/* fingerprint of the client */
+	__u64 key; /* fingerprint of the client */
 	struct lb_backend *backend;
 	struct lb_connection *connection; /* NULL: untracked */
 	__u32 connection_index;
 	__u16 backend_index;
-	__u16 previous;			/* the back-end tried before, plus one; 0: none */
-	__u16 now;			/* in ticks */
+	__u16 previous; /* the back-end tried before, plus one; 0: none */
+	__u16 now;      /* in ticks */
 
 	/* route, rewrite */
-	__u16 mtu;			/* that the packet exceeds */
+	__u16 mtu; /* that the packet exceeds */
 	__u8 in_nic;
 	__u8 out_nic;
-	__u8 delivered;			/* the verdict that counts as success: LB_TO_... */
+	__u8 delivered; /* the verdict that counts as success: LB_TO_... */
 };
 
 /* The second word of an IPv4-mapped address, as it lies in memory; the first is zero. */

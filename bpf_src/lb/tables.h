@@ -51,7 +51,8 @@ __attribute__((section("maps/devmap:" LB_PINS "/exits"))) struct lb_exits exits 
 };
 
 /* Counters, one block per CPU. */
-LB_TABLE("array", u32, struct lb_counter, verdicts, LB_CPUS *LB_NICS_MAX *LB_VERDICTS, LB_MMAPABLE);
+LB_TABLE("array", u32, struct lb_counter, verdicts, LB_CPUS * LB_NICS_MAX * LB_VERDICTS,
+	 LB_MMAPABLE);
 LB_TABLE("array", u32, struct lb_backend_counter, traffic, LB_CPUS *LB_BACKENDS, LB_MMAPABLE);
 
 #endif

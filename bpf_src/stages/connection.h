@@ -68,7 +68,8 @@ static __always_inline __u16 lb_age(const struct lb_packet *pkt, const struct lb
 	return pkt->now - entry->last_used;
 }
 
-static __always_inline int lb_expired(const struct lb_packet *pkt, const struct lb_connection *entry)
+static __always_inline int lb_expired(const struct lb_packet *pkt,
+				      const struct lb_connection *entry)
 {
 	return lb_age(pkt, entry) > pkt->control->timeout[entry->state & LB_STATE_MASK];
 }

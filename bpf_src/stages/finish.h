@@ -66,8 +66,7 @@ static __always_inline int lb_finish(struct xdp_md *ctx, struct lb_packet *pkt, 
 	case LB_TO_BACKEND_UNTRACKED:
 	case LB_TO_BACKEND_ICMP:
 	case LB_TO_CLIENT:
-		action = pkt->out_nic == pkt->in_nic ? XDP_TX :
-						       exits.redirect_map(pkt->out_nic, 0);
+		action = pkt->out_nic == pkt->in_nic ? XDP_TX : exits.redirect_map(pkt->out_nic, 0);
 		if (unlikely(action != XDP_TX && action != XDP_REDIRECT)) {
 			action = XDP_DROP;
 			verdict = LB_DROP_NOT_ATTACHED;

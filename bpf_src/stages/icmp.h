@@ -91,9 +91,9 @@ static __always_inline int lb_icmp_error_ipv6(struct lb_packet *pkt, struct lb_i
 	backend = pkt->backend;
 	if (!(backend->flags & LB_SERVICE_DSR)) {
 		/* the address counts twice: in the pseudo header, and in the quoted one */
-		icmp->checksum = lb_sum_update(icmp->checksum,
-					       lb_icmp_port_change(backend) +
-						       2 * (__u32)backend->sum_address);
+		icmp->checksum =
+			lb_sum_update(icmp->checksum, lb_icmp_port_change(backend) +
+							      2 * (__u32)backend->sum_address);
 		lb_copy_address(quoted->source, backend->address);
 		lb_rewrite_port(&ports->source, backend->port);
 	}

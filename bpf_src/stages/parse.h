@@ -16,8 +16,8 @@ static __always_inline void lb_parse_tcp(struct lb_packet *pkt, __u32 room)
 {
 	struct lb_tcp *tcp = pkt->transport;
 
-	if ((void *)(tcp + 1) > pkt->data_end || room < sizeof(*tcp) ||
-	    (tcp->offset >> 4) < 5 || (__u32)(tcp->offset >> 4) * 4 > room) {
+	if ((void *)(tcp + 1) > pkt->data_end || room < sizeof(*tcp) || (tcp->offset >> 4) < 5 ||
+	    (__u32)(tcp->offset >> 4) * 4 > room) {
 		pkt->fault = LB_DROP_MALFORMED;
 		return;
 	}
@@ -67,7 +67,7 @@ static __always_inline int lb_parse_ipv4(struct lb_packet *pkt)
 	pkt->transport = ip + 1;
 	if (unlikely(ip->version_ihl != 0x45))
 		pkt->fault = ip->version_ihl > 0x45 && ip->version_ihl < 0x50 ? LB_DROP_OPTIONS :
-										  LB_DROP_MALFORMED;
+										LB_DROP_MALFORMED;
 	else if (unlikely(ip->fragment & lb_htons(LB_IP_FRAGMENT)))
 		pkt->fault = LB_DROP_FRAGMENT;
 	if (unlikely(pkt->length < sizeof(*ip) || pkt->length > frame))

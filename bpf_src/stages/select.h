@@ -13,7 +13,7 @@
 
 enum lb_room {
 	LB_ROOM_NONE = 0,
-	LB_ROOM_HALF_OPEN = 1 << 16,	/* plus its age */
+	LB_ROOM_HALF_OPEN = 1 << 16, /* plus its age */
 	LB_ROOM_EXPIRED = 1 << 17,
 	LB_ROOM_FREE = 1 << 18,
 };
@@ -68,8 +68,8 @@ static __always_inline int lb_make_room(struct lb_packet *pkt)
 static __always_inline __u16 lb_slot(struct lb_packet *pkt, __u32 hash)
 {
 	__u32 slot = ((__u64)hash * pkt->service->slots) >> 32;
-	__u32 line = pkt->buffer * LB_SLOT_LINES + pkt->service->first_line +
-		     slot / LB_SLOTS_PER_LINE;
+	__u32 line =
+		pkt->buffer * LB_SLOT_LINES + pkt->service->first_line + slot / LB_SLOTS_PER_LINE;
 	struct lb_slots *run = slots.lookup(&line);
 
 	return run ? run->backend[slot % LB_SLOTS_PER_LINE] : LB_BACKENDS;

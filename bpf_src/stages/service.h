@@ -29,8 +29,7 @@ static __always_inline int lb_service_none(struct lb_packet *pkt, struct lb_serv
 static __always_inline struct lb_service *lb_service_find(struct lb_packet *pkt,
 							  const __u64 address[2], __be16 port)
 {
-	struct lb_service *entry =
-		lb_directory_find(pkt->buffer, address, port, pkt->protocol);
+	struct lb_service *entry = lb_directory_find(pkt->buffer, address, port, pkt->protocol);
 
 	if (LB_WITH_ANY_PORT && !entry)
 		entry = lb_directory_find(pkt->buffer, address, 0, pkt->protocol);

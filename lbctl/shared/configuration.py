@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from lbctl.model import IPAddress, Timeouts
+    from lbctl.shared.arrays import Array
     from lbctl.shared.clock import Clock
     from lbctl.shared.connections import ConnectionTable
     from lbctl.shared.tables import Tables
@@ -44,7 +45,8 @@ class ConfigurationTable:
 
     @property
     def _control(self) -> np.void:
-        return self._tables["control"][0]
+        control: np.void = self._tables["control"][0]
+        return control
 
     @property
     def _active(self) -> int:
@@ -109,7 +111,7 @@ class ConfigurationTable:
 
     # -- indices ---------------------------------------------------------------------------
 
-    def _half(self, name: str, buffer: int) -> np.ndarray:
+    def _half(self, name: str, buffer: int) -> Array:
         """One buffer of a doubled table."""
         table = self._tables[name]
         size = len(table) // 2
@@ -179,7 +181,7 @@ class ConfigurationTable:
         service_index: dict[Vip, int],
         backend_index: dict[BackendRecord, int],
         kept: dict[BackendRecord, int],
-    ) -> np.ndarray:
+    ) -> Array:
         """The new back-end table: what is wanted, and what only connections still name."""
         new = np.zeros(self._tables.capacity.backends, abi.BACKEND)
         old = self._half("backends", self._active)
@@ -223,7 +225,7 @@ class ConfigurationTable:
             if seconds := getattr(timeouts, state.name.lower(), None):
                 ticks[state] = self._clock.ticks(seconds)
 
-    def _write_directory(self, entries: np.ndarray, spare: int) -> None:
+    def _write_directory(self, entries: Array, spare: int) -> None:
         """Lay the directory out; raises before anything is written."""
         bits = self._tables.capacity.macros()
         displacements, places = directory.arrange(

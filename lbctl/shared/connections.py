@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Mapping
 
     from lbctl.model import IPAddress
+    from lbctl.shared.arrays import Array
     from lbctl.shared.clock import Clock
     from lbctl.shared.records import BackendRecord
     from lbctl.shared.tables import Tables
@@ -54,7 +55,7 @@ class ConnectionTable:
         self.records: Callable[[], Mapping[int, BackendRecord]] = dict  # set by who knows them
 
     @property
-    def _entries(self) -> np.ndarray:
+    def _entries(self) -> Array:
         return self._tables["connections"]["way"].reshape(-1)
 
     @property
@@ -70,7 +71,7 @@ class ConnectionTable:
         """Live connections that match."""
         return self.used() if only == EVERYTHING else len(self._matching(only))
 
-    def count_by_backend(self) -> np.ndarray:
+    def count_by_backend(self) -> Array:
         """Live connections by index of the back-end's record, int64[capacity]."""
         named = self._entries["backend"][self._live()]
         return np.bincount(named, minlength=self._tables.capacity.backends)
@@ -89,20 +90,20 @@ class ConnectionTable:
         """Make every connection look its client's next hop up again."""
         self._entries["route_version"][:] = 0
 
-    def _ages(self) -> np.ndarray:
+    def _ages(self) -> Array:
         """Ticks since the last packet, uint16."""
         return np.uint16(self._clock.now()) - self._entries["last_used"]
 
-    def _live(self) -> np.ndarray:
+    def _live(self) -> Array:
         """Which entries hold a connection whose time is not over, bool[size]."""
         entries = self._entries
         timeout = self._tables["control"]["timeout"][0]
         limits = timeout[entries["state"] & ConnectionState.MASK]
-        live: np.ndarray = entries["key"] >= ConnectionKey.FIRST
+        live: Array = entries["key"] >= ConnectionKey.FIRST
         live &= self._ages() <= limits
         return live
 
-    def _matching(self, only: Filter) -> np.ndarray:
+    def _matching(self, only: Filter) -> Array:
         """Indices of the live entries that match."""
         found = np.flatnonzero(self._live())
         if only.vips is not None or only.backend is not None:
@@ -125,7 +126,7 @@ class ConnectionTable:
             found = found[kept | ~np.isin(self._entries["backend"][found], any_port)]
         return found
 
-    def _describe(self, indices: np.ndarray) -> Iterator[Connection]:
+    def _describe(self, indices: Array) -> Iterator[Connection]:
         records, seconds = self.records(), self._clock.tick_seconds
         entries, details = self._entries[indices], self._tables["details"][indices]
         for entry, detail, age in zip(entries, details, self._ages()[indices], strict=True):

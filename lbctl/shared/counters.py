@@ -1,6 +1,4 @@
-"""
-The counters: what became of packets, summed over CPUs, by name.
-"""
+"""The counters: what became of packets, summed over CPUs, by name."""
 
 from __future__ import annotations
 
@@ -14,6 +12,7 @@ from lbctl.shared.abi import Verdict
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from lbctl.shared.arrays import Array
     from lbctl.shared.tables import Tables
 
 
@@ -41,7 +40,7 @@ class Counters:
                 int(nic), Verdict(verdict), int(packets[nic, verdict]), int(sizes[nic, verdict])
             )
 
-    def by_backend(self) -> np.ndarray:
+    def by_backend(self) -> Array:
         """Sums by index of the back-end's record: a structured array of abi.BACKEND_COUNTER."""
         table = self._tables["traffic"].reshape(-1, self._tables.capacity.backends)
         total = np.zeros(self._tables.capacity.backends, abi.BACKEND_COUNTER)

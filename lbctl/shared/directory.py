@@ -17,6 +17,8 @@ from lbctl.errors import LbctlError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lbctl.shared.arrays import Array
+
 _MASK = (1 << 64) - 1
 _TRIES = 1 << 20
 
@@ -35,7 +37,7 @@ def _place(value: int, displacement: int, bits: int) -> int:
 
 def arrange(
     keys: Sequence[tuple[bytes, int, int]], group_bits: int, directory_bits: int
-) -> tuple[np.ndarray, list[int]]:
+) -> tuple[Array, list[int]]:
     """
     Find displacements under which *keys* (address, port as in memory, protocol) do not collide.
 

@@ -1,6 +1,4 @@
-"""
-The records of the configuration table: a service and its back-ends as the packets will see them.
-"""
+"""The records of the configuration table: a service and its back-ends as packets see them."""
 
 from __future__ import annotations
 
@@ -15,6 +13,7 @@ from lbctl.errors import LbctlError
 from lbctl.model import ANY_PORT, Forward, OnUnknown, SocketAddress, State, Vip
 from lbctl.shared import abi, addresses
 from lbctl.shared.abi import BackendState, Role, ServiceFlag
+from lbctl.shared.arrays import Array
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -54,7 +53,7 @@ class Service:
     forward: Forward
     on_unknown: OnUnknown
     backends: tuple[ServiceBackend, ...]
-    slots: np.ndarray
+    slots: Array
 
 
 class BackendRecord(NamedTuple):
@@ -99,7 +98,7 @@ def write(row: np.void, service: Service, backend: ServiceBackend) -> None:
 
 
 def difference(old: bytes, new: bytes) -> int:
-    """What a checksum changes by when *old* becomes *new* (RFC 1624): one's complement new - old."""
+    """One's complement new - old: what a checksum changes by (RFC 1624)."""
     total = sum(int(w) for w in ~np.frombuffer(old, "=u2")) + int(
         np.frombuffer(new, "=u2").sum(dtype=np.uint64)
     )
@@ -118,9 +117,9 @@ def directory_entries(
     services: Sequence[Service],
     service_index: Mapping[Vip, int],
     first_lines: Sequence[int],
-    table: np.ndarray,
+    table: Array,
     local: Collection[IPAddress],
-) -> np.ndarray:
+) -> Array:
     """
     Everybody the switch must recognise: services, their addresses, and servers that reply.
 
@@ -128,8 +127,8 @@ def directory_entries(
     """
     rows: dict[tuple[bytes, int, int], np.void] = {}
 
-    def entry(address: np.ndarray, port: int, protocol: int, role: Role) -> np.void:
-        row = np.zeros((), abi.SERVICE)[()]
+    def entry(address: Array, port: int, protocol: int, role: Role) -> np.void:
+        row: np.void = np.zeros(1, abi.SERVICE)[0]
         row["address"], row["port"], row["protocol"], row["role"] = address, port, protocol, role
         return rows.setdefault(directory_key(row), row)
 
@@ -156,7 +155,7 @@ def directory_entries(
     return np.array(list(rows.values()), abi.SERVICE)
 
 
-def _shared(table: np.ndarray) -> set[int]:
+def _shared(table: Array) -> set[int]:
     """
     Services with a NAT server that another service has too.
 

@@ -8,6 +8,7 @@ only the index: a changed MAC, NIC or route is one store.
 
 from __future__ import annotations
 
+import sys
 from ipaddress import IPv4Network, IPv6Network
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -31,7 +32,7 @@ _LAST_VERSION = 255
 
 
 class NextHop(NamedTuple):
-    """*nic* is a slot of the switch, not an ifindex; MACs are 6 bytes; *mtu* in bytes, of the IP packet."""
+    """*nic*: a slot, not an ifindex; MACs of 6 bytes; *mtu*: bytes of the IP packet."""
 
     nic: int = 0
     destination_mac: bytes = _NOBODY
@@ -107,7 +108,8 @@ class RoutingTable:
     def put_route(self, prefix: Network, next_hop: int) -> None:
         """Add a prefix, or change its next hop."""
         try:
-            syscall.map_update(self._tables.fd["routes"], _key(prefix), next_hop.to_bytes(4, "little"))
+            value = next_hop.to_bytes(4, sys.byteorder)
+            syscall.map_update(self._tables.fd["routes"], _key(prefix), value)
         except OSError as error:
             raise LbctlError(
                 f"route {prefix}: {error.strerror}; {len(self._routes)} routes are in the table, "
@@ -141,7 +143,9 @@ class RoutingTable:
         room = self._tables.capacity.next_hops
         index = next((i for i in range(1, room) if i not in taken), None)
         if index is None:
-            raise LbctlError(f"next hops: all {room} are in use; start lbctld with more --next-hops")
+            raise LbctlError(
+                f"next hops: all {room} are in use; start lbctld with a larger --next-hops"
+            )
         self._clear(index)
         return index
 
@@ -154,7 +158,7 @@ class RoutingTable:
         for key in syscall.map_keys(fd, abi.ROUTE_KEY.itemsize):
             value = syscall.map_lookup(fd, key, 4)
             if value is not None:
-                routes[_prefix(key)] = int.from_bytes(value, "little")
+                routes[_prefix(key)] = int.from_bytes(value, sys.byteorder)
         return routes
 
 

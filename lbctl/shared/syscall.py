@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import numpy as np
+    from lbctl.shared.arrays import Array
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _BPF, _MEMBARRIER = {
@@ -50,7 +50,7 @@ def _call(command: int, form: str, *values: int | bytes, size: int = 0) -> tuple
     return result, attribute.raw
 
 
-def _address(buffer: ctypes.Array[ctypes.c_char] | np.ndarray | None) -> int:
+def _address(buffer: ctypes.Array[ctypes.c_char] | Array | None) -> int:
     if buffer is None:
         return 0
     if isinstance(buffer, ctypes.Array):
@@ -84,7 +84,7 @@ def map_create(info: MapInfo, name: str) -> int:
 
 
 def map_info(fd: int) -> MapInfo:
-    """What kind of map is this?"""
+    """Tell what kind of map this is."""
     info = ctypes.create_string_buffer(80)
     _call(_INFO_BY_FD, "IIQ", fd, len(info), _address(info))
     kind, _, key_size, value_size, entries, flags = struct.unpack_from("=6I", info)
@@ -169,7 +169,7 @@ class ProgramInfo(NamedTuple):
 
 
 def prog_info(fd: int) -> ProgramInfo:
-    """What program is this?"""
+    """Tell which program this is."""
     info = ctypes.create_string_buffer(256)
     _call(_INFO_BY_FD, "IIQ", fd, len(info), _address(info))
     identity = struct.unpack_from("=I", info, 4)[0]
@@ -233,7 +233,7 @@ class LinkInfo(NamedTuple):
 
 
 def link_info(fd: int) -> LinkInfo:
-    """What link is this?"""
+    """Tell which link this is."""
     info = ctypes.create_string_buffer(128)
     _call(_INFO_BY_FD, "IIQ", fd, len(info), _address(info))
     _, identity, program, _, ifindex = struct.unpack_from("=5I", info)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from lbctl.shared.arrays import Array
+
 
 def possible_cpus() -> int:
     """CPUs that the machine may ever have, which is what bpf_get_smp_processor_id counts."""
@@ -114,14 +116,14 @@ class Tables:
     def __init__(self, capacity: Capacity, descriptors: Mapping[str, int]) -> None:
         self.capacity = capacity
         self.fd = dict(descriptors)
-        self._memory: dict[str, np.ndarray] = {}
+        self._memory: dict[str, Array] = {}
         for name, spec in specifications(capacity).items():
             if spec.element is not None:
                 size = -(-spec.element.itemsize * spec.entries // mmap.PAGESIZE) * mmap.PAGESIZE
                 area = mmap.mmap(self.fd[name], size, mmap.MAP_SHARED)
                 self._memory[name] = np.frombuffer(area, spec.element, spec.entries)
 
-    def __getitem__(self, name: str) -> np.ndarray:
+    def __getitem__(self, name: str) -> Array:
         """The memory of one table, as a structured array."""
         return self._memory[name]
 

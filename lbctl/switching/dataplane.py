@@ -1,6 +1,4 @@
-"""
-The data plane: one instance's tables, program and NICs, as the control processor holds them.
-"""
+"""The data plane: one instance's tables, program and NICs, as the control processor holds them."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ _BPF_COMMON = "#define BPF_CLASS(code) ((code) & 0x07)\n" + "".join(
 def _version() -> str:
     """LINUX_VERSION_CODE of the running kernel."""
     major, minor, patch = (
-        int(part) for part in (re.findall(r"\d+", platform.release()) + ["0", "0"])[:3]
+        int(part) for part in ([*re.findall(r"\d+", platform.release()), "0", "0"])[:3]
     )
     return (
         f"#define LINUX_VERSION_CODE {(major << 16) + (minor << 8) + min(patch, 255)}\n"

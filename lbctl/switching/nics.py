@@ -89,8 +89,8 @@ class Nics:
             return self._same_mode(nic, self._nics[link.ifindex])
         if link.ifindex >= abi.IFINDEX_MAX:
             raise LbctlError(
-                f"{nic.name}: its index {link.ifindex} is above {abi.IFINDEX_MAX - 1}; make the NIC "
-                f"anew in a fresh namespace"
+                f"{nic.name}: its index {link.ifindex} is above {abi.IFINDEX_MAX - 1}; "
+                f"make the NIC anew in a fresh namespace"
             )
         if link.xdp_program:
             raise Conflict(_foreign(link))

@@ -1,9 +1,9 @@
 """
 The program: paste the sources, specialise, compile, load and pin them.
 
-Nothing else imports bcc.  It runs in a child process, ``python -m lbctl.switching.program``, because
-LLVM takes 120 MiB and a mistake in the C can end the process inside it: `compile_program` starts
-the child and turns whatever happens there into one error.
+Nothing else imports bcc.  It runs in a child process, ``python -m lbctl.switching.program``,
+because LLVM takes 120 MiB and a mistake in the C can end the process inside it: `compile_program`
+starts the child and turns whatever happens there into one error.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _COMPILE_SECONDS = 120
 def sources() -> Path:
     """The folder bpf_src: beside the package in a checkout, inside it when installed."""
     package = Path(__file__).resolve().parent.parent
-    installed = package / "bpf_src"
+    installed = package / "_bpf_src"
     return installed if installed.is_dir() else package.parent / "bpf_src"
 
 
