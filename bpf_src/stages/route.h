@@ -5,7 +5,8 @@
  * A packet forward: the back-end's record names the hop.  A reply: the connection names the hop of
  * the client, found by longest prefix when the connection was made, and again when the routing
  * table has changed since.  A client that the routing table cannot place (on-link, and its MAC not
- * known to the kernel) is answered where its packets come from: that way needs no ARP.
+ * known to the kernel; or its route leads out by a NIC of somebody else's) is answered where its
+ * packets come from: that way needs no ARP.
  *
  * In:  pkt->backend, pkt->connection.
  * Out: pkt->out_nic, and the frame's MACs.
@@ -72,7 +73,9 @@ static __always_inline int lb_route_reply(struct lb_packet *pkt)
 		entry->route_version = pkt->control->route_version;
 	}
 	verdict = lb_send_by(pkt, entry->next_hop);
-	return verdict == LB_DROP_NO_NEIGHBOR ? lb_send_back(pkt) : verdict;
+	if (unlikely(verdict == LB_DROP_NO_NEIGHBOR || verdict == LB_DROP_NOT_ATTACHED))
+		return lb_send_back(pkt);
+	return verdict;
 }
 
 static __always_inline int lb_route(struct lb_packet *pkt)

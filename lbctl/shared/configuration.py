@@ -101,8 +101,7 @@ class ConfigurationTable:
         self._write_directory(entries, spare)
         self._half("backends", spare)[:] = table
         self._begin_counting(set(backend_index.values()) - set(self._backends.values()))
-        for service, first in zip(services, runs, strict=True):
-            self._write_slots(service, first, backend_index, spare)
+        self._write_slots(services, runs, backend_index, spare)
         self._control["generation"][spare] = generation
         self._write_timeouts(timeouts)
         self._control["active"] = spare
@@ -197,22 +196,21 @@ class ConfigurationTable:
 
     def _write_slots(
         self,
-        service: Service,
-        first: int,
+        services: Sequence[Service],
+        runs: Sequence[int],
         backend_index: dict[BackendRecord, int],
         spare: int,
     ) -> None:
-        if not len(service.slots):
-            return
-        named = [backend_index[BackendRecord(service.vip, b.address)] for b in service.backends]
+        """Positions in the services' own lists become indices of the back-end table."""
         flat = self._half("slots", spare).view(np.uint16)
-        start = first * abi.SLOTS_PER_LINE
-        np.take(
-            np.array(named, np.uint16),
-            service.slots,
-            out=flat[start : start + len(service.slots)],
-            mode="clip",
-        )
+        for service, first in zip(services, runs, strict=True):
+            start, length = first * abi.SLOTS_PER_LINE, len(service.slots)
+            if length:
+                named = [
+                    backend_index[BackendRecord(service.vip, b.address)] for b in service.backends
+                ]
+                run = flat[start : start + length]
+                np.take(np.array(named, np.uint16), service.slots, out=run, mode="clip")
 
     def _begin_counting(self, indices: set[int]) -> None:
         """A new back-end has no past, whoever had its index before."""

@@ -65,7 +65,7 @@ class ConnectionTable:
 
     def used(self) -> int:
         """Live connections."""
-        return int(np.count_nonzero(self._live()))
+        return int(np.count_nonzero(self._live(self._entries)))
 
     def count(self, only: Filter = EVERYTHING) -> int:
         """Live connections that match."""
@@ -73,7 +73,8 @@ class ConnectionTable:
 
     def count_by_backend(self) -> Array:
         """Live connections by index of the back-end's record, int64[capacity]."""
-        named = self._entries["backend"][self._live()]
+        entries = self._entries
+        named = entries["backend"][self._live(entries)]
         return np.bincount(named, minlength=self._tables.capacity.backends)
 
     def list(self, only: Filter = EVERYTHING, limit: int | None = None) -> list[Connection]:
@@ -90,22 +91,23 @@ class ConnectionTable:
         """Make every connection look its client's next hop up again."""
         self._entries["route_version"][:] = 0
 
-    def _ages(self) -> Array:
+    def _ages(self, entries: Array) -> Array:
         """Ticks since the last packet, uint16."""
-        return np.uint16(self._clock.now()) - self._entries["last_used"]
+        ages: Array = np.uint16(self._clock.now()) - entries["last_used"]
+        return ages
 
-    def _live(self) -> Array:
+    def _live(self, entries: Array) -> Array:
         """Which entries hold a connection whose time is not over, bool[size]."""
-        entries = self._entries
         timeout = self._tables["control"]["timeout"][0]
         limits = timeout[entries["state"] & ConnectionState.MASK]
         live: Array = entries["key"] >= ConnectionKey.FIRST
-        live &= self._ages() <= limits
+        live &= self._ages(entries) <= limits
         return live
 
     def _matching(self, only: Filter) -> Array:
         """Indices of the live entries that match."""
-        found = np.flatnonzero(self._live())
+        entries = self._entries
+        found = np.flatnonzero(self._live(entries))
         if only.vips is not None or only.backend is not None:
             wanted = [
                 index
@@ -113,7 +115,7 @@ class ConnectionTable:
                 if (only.vips is None or record.vip in only.vips)
                 and (only.backend is None or _serves(record, only.backend))
             ]
-            found = found[np.isin(self._entries["backend"][found], wanted)]
+            found = found[np.isin(entries["backend"][found], wanted)]
         if only.client is not None:
             address, port = only.client
             details = self._tables["details"]
@@ -123,13 +125,13 @@ class ConnectionTable:
         if only.backend is not None:
             kept = self._tables["details"]["service_port"][found] == only.backend.port
             any_port = [i for i, r in self.records().items() if r.address.port == ANY_PORT]
-            found = found[kept | ~np.isin(self._entries["backend"][found], any_port)]
+            found = found[kept | ~np.isin(entries["backend"][found], any_port)]
         return found
 
     def _describe(self, indices: Array) -> Iterator[Connection]:
         records, seconds = self.records(), self._clock.tick_seconds
         entries, details = self._entries[indices], self._tables["details"][indices]
-        for entry, detail, age in zip(entries, details, self._ages()[indices], strict=True):
+        for entry, detail, age in zip(entries, details, self._ages(entries), strict=True):
             record = records.get(int(entry["backend"]))
             if record is None:
                 continue

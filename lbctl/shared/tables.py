@@ -111,21 +111,32 @@ def specifications(capacity: Capacity) -> dict[str, _Spec]:
 
 
 class Tables:
-    """The open tables: numpy arrays over the memory-mapped ones, descriptors of the others."""
+    """
+    The open tables: numpy arrays over the memory-mapped ones, descriptors of the others.
+
+    Small ones stay mapped.  A large one is mapped anew each time somebody asks for it, and goes
+    when that array does, for all of it counts as this process's memory.
+    """
 
     def __init__(self, capacity: Capacity, descriptors: Mapping[str, int]) -> None:
         self.capacity = capacity
         self.fd = dict(descriptors)
-        self._memory: dict[str, Array] = {}
-        for name, spec in specifications(capacity).items():
-            if spec.element is not None:
-                size = -(-spec.element.itemsize * spec.entries // mmap.PAGESIZE) * mmap.PAGESIZE
-                area = mmap.mmap(self.fd[name], size, mmap.MAP_SHARED)
-                self._memory[name] = np.frombuffer(area, spec.element, spec.entries)
+        self._specs = specifications(capacity)
+        self._kept: dict[str, Array] = {}
 
     def __getitem__(self, name: str) -> Array:
         """The memory of one table, as a structured array."""
-        return self._memory[name]
+        if name in self._kept:
+            return self._kept[name]
+        spec = self._specs[name]
+        if spec.element is None:
+            raise KeyError(name)
+        size = -(-spec.element.itemsize * spec.entries // mmap.PAGESIZE) * mmap.PAGESIZE
+        area = mmap.mmap(self.fd[name], size, mmap.MAP_SHARED)
+        memory = np.frombuffer(area, spec.element, spec.entries)
+        if size <= _KEEP_MAPPED:
+            self._kept[name] = memory
+        return memory
 
     def make_keys(self) -> None:
         """Draw the secret keys of the fingerprints, once in the life of the tables."""
@@ -144,7 +155,7 @@ class Tables:
 
     def close(self) -> None:
         """Let go of the descriptors; the memory goes when its last array does."""
-        self._memory.clear()
+        self._kept.clear()
         while self.fd:
             os.close(self.fd.popitem()[1])
 
@@ -187,4 +198,5 @@ def take_over(folder: Path, capacity: Capacity) -> Tables:
     return tables
 
 
+_KEEP_MAPPED = 4 << 20  # bytes
 _START_AFRESH = "start `lbctld --fresh` to make new tables (all connections are forgotten)"
