@@ -31,6 +31,7 @@ struct lb_packet {
 
 	/* connection, select */
 	__u64 key; /* fingerprint of the client */
+	__u64 room_key; /* of the entry that makes room for it */
 	struct lb_backend *backend;
 	struct lb_connection *connection; /* NULL: untracked */
 	__u32 connection_index;

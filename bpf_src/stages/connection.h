@@ -188,15 +188,20 @@ static __always_inline int lb_withhold_reset(const struct lb_packet *pkt, __u8 s
 }
 
 /*
- * Does this SYN begin a new connection in the place of the one found?  It does when that one is
- * over, when its back-end takes no new ones, or when its server has not answered the SYN before:
- * a server that is silent costs the client time, not the connection.
+ * Does this packet begin a new connection in the place of the one found?  A SYN does when that one
+ * is over, when its back-end takes no new ones, or when its server has not answered the SYN before:
+ * a server that is silent costs the client time, not the connection.  UDP, which has no beginning,
+ * does when its back-end is down or gone.
  */
 static __always_inline int lb_starts_over(const struct lb_packet *pkt, __u8 state)
 {
 	__u8 bare = state & LB_STATE_MASK;
 
-	if (!pkt->service || !lb_is_syn(pkt))
+	if (!pkt->service)
+		return 0;
+	if (bare == LB_STATE_UDP)
+		return pkt->backend->state >= LB_BACKEND_DOWN;
+	if (!lb_is_syn(pkt))
 		return 0;
 	if (bare == LB_STATE_CLOSING || bare == LB_STATE_CLOSED)
 		return 1;

@@ -18,11 +18,12 @@ enum lb_room {
 	LB_ROOM_FREE = 1 << 18,
 };
 
-static __always_inline __u32 lb_room_of(const struct lb_packet *pkt, struct lb_connection *entry)
+static __always_inline __u32 lb_room_of(const struct lb_packet *pkt, struct lb_connection *entry,
+					__u64 key)
 {
-	if (entry->key == LB_KEY_FREE)
+	if (key == LB_KEY_FREE)
 		return LB_ROOM_FREE;
-	if (entry->key == LB_KEY_LOCKED)
+	if (key == LB_KEY_LOCKED)
 		return LB_ROOM_NONE;
 	if (lb_expired(pkt, entry))
 		return LB_ROOM_EXPIRED;
@@ -41,10 +42,12 @@ static __always_inline __u32 lb_room_in(struct lb_packet *pkt, __u32 index, __u3
 		return best;
 #pragma unroll
 	for (i = 0; i < LB_WAYS; i++) {
-		__u32 room = lb_room_of(pkt, &set->way[i]);
+		__u64 key = *(volatile __u64 *)&set->way[i].key;
+		__u32 room = lb_room_of(pkt, &set->way[i], key);
 
 		if (room > best) {
 			best = room;
+			pkt->room_key = key;
 			pkt->connection = &set->way[i];
 			pkt->connection_index = index * LB_WAYS + i;
 		}
@@ -57,8 +60,10 @@ static __always_inline int lb_make_room(struct lb_packet *pkt)
 {
 	__u32 best;
 
-	if (pkt->connection)
+	if (pkt->connection) {
+		pkt->room_key = pkt->key;
 		return 1;
+	}
 	best = lb_room_in(pkt, lb_first_set(pkt->key), LB_ROOM_NONE);
 	if (best < LB_ROOM_EXPIRED)
 		best = lb_room_in(pkt, lb_second_set(pkt->key), best);
@@ -166,16 +171,23 @@ static __always_inline void lb_write_detail(struct lb_packet *pkt)
 	detail->last_hop_nic = pkt->in_nic;
 }
 
-/* Claim the entry by compare-and-swap, write it, and publish its key last. */
+/*
+ * Claim the entry by compare-and-swap, write it, and publish its key last.  What was half-open when
+ * it was chosen may have been established since, by another processor: then it stays.
+ */
 static __always_inline int lb_insert(struct lb_packet *pkt)
 {
 	struct lb_connection *entry = pkt->connection;
-	__u64 before = entry->key;
-	__u8 state = entry->state;
+	__u64 before = pkt->room_key;
+	__u8 state;
 
-	if (before == LB_KEY_LOCKED ||
-	    __sync_val_compare_and_swap(&entry->key, before, LB_KEY_LOCKED) != before)
+	if (__sync_val_compare_and_swap(&entry->key, before, LB_KEY_LOCKED) != before)
 		return 0;
+	if (before != pkt->key && lb_room_of(pkt, entry, before) == LB_ROOM_NONE) {
+		__sync_lock_test_and_set(&entry->key, before);
+		return 0;
+	}
+	state = entry->state;
 	entry->backend = pkt->backend_index;
 	entry->last_used = pkt->now;
 	entry->state = lb_first_state(pkt, before == pkt->key ? state : 0);

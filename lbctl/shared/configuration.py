@@ -188,10 +188,11 @@ class ConfigurationTable:
             new[index] = old[index]
             new[index]["state"] = BackendState.REMOVED
         for service in services:
+            flags = records.flags(service)
             for backend in service.backends:
                 row = new[backend_index[BackendRecord(service.vip, backend.address)]]
-                records.write(row, service, backend)
-                row["service"] = service_index[service.vip]
+                records.write(row, service.vip, backend)
+                row["service"], row["flags"] = service_index[service.vip], flags
         return new
 
     def _write_slots(

@@ -78,19 +78,18 @@ def flags(service: Service) -> int:
         value |= ServiceFlag.DSR
     if service.vip.port == ANY_PORT:
         value |= ServiceFlag.ANY_PORT
-    if np.unique(service.slots[:: max(1, len(service.slots) // 4096)]).size > 1:
+    if len(service.slots) and service.slots.min() != service.slots.max():
         value |= ServiceFlag.MULTIPLE
     return value
 
 
-def write(row: np.void, service: Service, backend: ServiceBackend) -> None:
-    """Fill the record of a back-end, but for the index of its service."""
-    vip, address = service.vip, backend.address
+def write(row: np.void, vip: Vip, backend: ServiceBackend) -> None:
+    """Fill the record of a back-end, but for what it has of its service: index and flags."""
+    address = backend.address
     row["address"], row["port"] = addresses.words(address.address), address.port
     row["vip"], row["vip_port"] = addresses.words(vip.address), vip.port
     row["protocol"] = addresses.PROTOCOL_NUMBERS[vip.protocol]
     row["state"], row["next_hop"] = _STATES[backend.state], backend.next_hop
-    row["flags"] = flags(service)
     hosts = [addresses.pack(a.address) for a in (vip, address)]
     ports = [a.port.to_bytes(2) for a in (vip, address)]
     row["sum_address"] = difference(*hosts)
