@@ -24,6 +24,7 @@
 #include "stages/too_big.h"
 #include "stages/icmp.h"
 #include "stages/finish.h"
+#include "stages/forget.h"
 
 int lb_switch(struct xdp_md *ctx)
 {
@@ -57,4 +58,9 @@ int lb_switch(struct xdp_md *ctx)
 		verdict = lb_too_big(ctx, &pkt);
 
 	return lb_finish(ctx, &pkt, verdict);
+}
+
+int lb_forget(struct xdp_md *ctx)
+{
+	return lb_forget_all(ctx);
 }

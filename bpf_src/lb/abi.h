@@ -16,6 +16,8 @@ enum lb_abi {
 	LB_SLOTS_PER_LINE = 32, /* slots packed into one element, for the same reason */
 	LB_NICS_MAX = 64,       /* NICs that one switch can serve */
 	LB_IFINDEX_MAX = 32768, /* the largest ifindex that a NIC may have, plus one */
+	LB_FORGET_MAX = 128,    /* connections forgotten in one go */
+	LB_AGE_FUTURE = 0xf000, /* ages from here on are clocks that differ */
 	LB_VERDICTS = 32,       /* room for verdicts per NIC */
 };
 
@@ -186,6 +188,13 @@ struct lb_connection_detail {
 	__u8 spare[6];
 };
 
+/* A connection to be forgotten. */
+struct lb_forgotten {
+	__u64 key;
+	__u32 index; /* of the entry: set * LB_WAYS + way */
+	__u32 if_expired;
+};
+
 enum lb_next_hop_state {
 	LB_NEXT_HOP_UNRESOLVED,
 	LB_NEXT_HOP_RESOLVED,
@@ -203,7 +212,8 @@ struct lb_next_hop {
 };
 
 struct lb_route_key {
-	__u32 prefix_length; /* of the 128 bits */
+	__u32 prefix_length; /* of what follows */
+	__u32 family;        /* 4 or 6: ::/0 is no route for IPv4 */
 	__be32 address[4];
 };
 

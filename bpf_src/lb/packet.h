@@ -30,13 +30,14 @@ struct lb_packet {
 	__u32 buffer;               /* 0 or 1, read once */
 
 	/* connection, select */
-	__u64 key; /* fingerprint of the client */
+	__u64 key;      /* fingerprint of the client */
 	__u64 room_key; /* of the entry that makes room for it */
 	struct lb_backend *backend;
 	struct lb_connection *connection; /* NULL: untracked */
 	__u32 connection_index;
 	__u16 backend_index;
 	__u16 previous; /* the back-end tried before, plus one; 0: none */
+	__u16 rival[2]; /* back-ends of the client's other connections, plus one */
 	__u16 now;      /* in ticks */
 
 	/* route, rewrite */
@@ -54,6 +55,11 @@ static __always_inline __u64 lb_mapped(__be32 address)
 #else
 	return 0xffffULL << 32 | address;
 #endif
+}
+
+static __always_inline int lb_is_mapped(const __u64 address[2])
+{
+	return !address[0] && *(const __u32 *)&address[1] == lb_htonl(0xffff);
 }
 
 static __always_inline int lb_is_tcp(const struct lb_packet *pkt)

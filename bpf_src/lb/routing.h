@@ -6,9 +6,9 @@
 #define LB_ROUTING_H
 
 /* 0: no route, or one whose next hop has no MAC yet. */
-static __always_inline __u16 lb_route_lookup(const __u64 address[2])
+static __always_inline __u16 lb_route_lookup(const struct lb_packet *pkt, const __u64 address[2])
 {
-	struct lb_route_key key = { .prefix_length = 128 };
+	struct lb_route_key key = { .prefix_length = 160, .family = pkt->ipv6 ? 6 : 4 };
 	__u32 *hop;
 
 	__builtin_memcpy(key.address, address, 16);

@@ -63,9 +63,12 @@ static __always_inline __u32 lb_second_set(__u64 key)
 	return (key >> 32) & (LB_SETS - 1);
 }
 
+/* Ticks since the last packet.  Another processor's clock may be a tick ahead: that is no age. */
 static __always_inline __u16 lb_age(const struct lb_packet *pkt, const struct lb_connection *entry)
 {
-	return pkt->now - entry->last_used;
+	__u16 age = pkt->now - entry->last_used;
+
+	return age < LB_AGE_FUTURE ? age : 0;
 }
 
 static __always_inline int lb_expired(const struct lb_packet *pkt,
@@ -94,9 +97,10 @@ static __always_inline int lb_same(const __be32 a[4], const __u64 b[2])
 static __always_inline int lb_belongs(const struct lb_packet *pkt, const struct lb_backend *backend)
 {
 	if (pkt->service)
-		return backend->service == pkt->service->index;
+		return backend->service == pkt->service->index && backend->state;
 	return lb_same(backend->address, pkt->source) && backend->protocol == pkt->protocol &&
-	       (!backend->port || backend->port == pkt->source_port);
+	       (!backend->port || backend->port == pkt->source_port) && backend->state &&
+	       !(LB_WITH_DSR && (backend->flags & LB_SERVICE_DSR));
 }
 
 static __always_inline int lb_find_in(struct lb_packet *pkt, __u64 key, __u32 index)
@@ -140,6 +144,8 @@ static __always_inline __u8 lb_tcp_next(struct lb_packet *pkt, __u8 state)
 	state &= LB_STATE_MASK;
 	if (pkt->tcp_flags & LB_TCP_RST)
 		return flags | mine | LB_STATE_CLOSED;
+	if (state == LB_STATE_HALF_OPEN) /* only a handshake that is proven leads out of it */
+		return flags | state;
 	if (pkt->tcp_flags & LB_TCP_FIN) {
 		flags |= mine;
 		return flags | ((flags & both) == both ? LB_STATE_CLOSED : LB_STATE_CLOSING);

@@ -54,7 +54,9 @@ static __always_inline int lb_icmp_error_ipv4(struct lb_packet *pkt, struct lb_i
 	struct lb_backend *backend;
 	int verdict;
 
-	if ((void *)(ports + 1) > pkt->data_end || quoted->version_ihl != 0x45)
+	if ((void *)(ports + 1) > pkt->data_end || quoted->version_ihl != 0x45 ||
+	    pkt->length < sizeof(*ip) + sizeof(*icmp) + sizeof(*quoted) + sizeof(*ports) ||
+	    quoted->source != ip->destination)
 		return LB_DROP_MALFORMED;
 	verdict = lb_icmp_connection(pkt, &quoted->destination, ports, quoted->protocol);
 	if (verdict == LB_CONTINUE)
@@ -81,7 +83,9 @@ static __always_inline int lb_icmp_error_ipv6(struct lb_packet *pkt, struct lb_i
 	struct lb_backend *backend;
 	int verdict;
 
-	if ((void *)(ports + 1) > pkt->data_end)
+	if ((void *)(ports + 1) > pkt->data_end ||
+	    pkt->length < sizeof(*ip) + sizeof(*icmp) + sizeof(*quoted) + sizeof(*ports) ||
+	    !lb_same(quoted->source, pkt->destination))
 		return LB_DROP_MALFORMED;
 	verdict = lb_icmp_connection(pkt, quoted->destination, ports, quoted->next_header);
 	if (verdict == LB_CONTINUE)
@@ -115,6 +119,8 @@ static __always_inline int lb_icmp_ipv4(struct lb_packet *pkt)
 		return LB_TO_KERNEL;
 	icmp->type = LB_ICMP_ECHO_REPLY;
 	icmp->checksum = lb_sum_update(icmp->checksum, lb_htons(0xf7ff));
+	if (!icmp->checksum) /* of a message of zeros it is minus zero; for others that is the same */
+		icmp->checksum = 0xffff;
 	lb_turn_ipv4(ip, pkt->length);
 	return LB_ECHO_REPLY;
 }
@@ -144,6 +150,8 @@ static __always_inline int lb_icmp(struct lb_packet *pkt)
 		verdict = lb_icmp_ipv6(pkt);
 	else
 		verdict = lb_icmp_ipv4(pkt);
+	if (verdict == LB_TOO_BIG_REPLY) /* errors about errors would never end */
+		return LB_DROP_TOO_BIG;
 	if (verdict == LB_ECHO_REPLY)
 		lb_swap_macs(pkt->data);
 	return verdict;

@@ -90,6 +90,8 @@ static __always_inline int lb_parse_ipv6(struct lb_packet *pkt)
 	pkt->ttl = ip->hop_limit;
 	__builtin_memcpy(pkt->source, ip->source, 16);
 	__builtin_memcpy(pkt->destination, ip->destination, 16);
+	if (unlikely(lb_is_mapped(pkt->source) || lb_is_mapped(pkt->destination)))
+		return LB_TO_KERNEL; /* in the tables that is IPv4; on the wire it is nobody's */
 	pkt->transport = ip + 1;
 	if (unlikely((*(__u8 *)ip >> 4) != 6 || length > frame))
 		pkt->fault = LB_DROP_MALFORMED;

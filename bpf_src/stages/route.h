@@ -66,10 +66,12 @@ static __always_inline int lb_route_reply(struct lb_packet *pkt)
 	struct lb_connection *entry = pkt->connection;
 	int verdict;
 
-	if (unlikely(!entry))
-		return lb_send_by(pkt, lb_route_lookup(pkt->destination));
+	if (unlikely(!entry)) { /* untracked, or the switch's own: it has no route to itself here */
+		verdict = lb_send_by(pkt, lb_route_lookup(pkt, pkt->destination));
+		return verdict == LB_CONTINUE ? LB_CONTINUE : LB_TO_KERNEL;
+	}
 	if (unlikely(entry->route_version != (__u8)pkt->control->route_version)) {
-		entry->next_hop = lb_route_lookup(pkt->destination);
+		entry->next_hop = lb_route_lookup(pkt, pkt->destination);
 		entry->route_version = pkt->control->route_version;
 	}
 	verdict = lb_send_by(pkt, entry->next_hop);

@@ -5,17 +5,20 @@
  * In:  pkt->service, and pkt->connection where a SYN starts an old connection over.
  * Out: pkt->backend, pkt->connection (NULL when the table has no room: it goes by its slot alone).
  *
- * Room is made from free entries, then from expired ones, then from the half-open one that has
- * waited longest: a flood of SYNs never evicts an established connection.
+ * Room is made from free entries, then from expired ones, then from closed ones, then from the
+ * half-open one that has waited longest: a flood of SYNs never evicts an established connection.
  */
 #ifndef LB_SELECT_H
 #define LB_SELECT_H
 
+#define LB_PICKS 6
+
 enum lb_room {
 	LB_ROOM_NONE = 0,
 	LB_ROOM_HALF_OPEN = 1 << 16, /* plus its age */
-	LB_ROOM_EXPIRED = 1 << 17,
-	LB_ROOM_FREE = 1 << 18,
+	LB_ROOM_CLOSED = 1 << 17,    /* plus its age */
+	LB_ROOM_EXPIRED = 1 << 18,
+	LB_ROOM_FREE = 1 << 19,
 };
 
 static __always_inline __u32 lb_room_of(const struct lb_packet *pkt, struct lb_connection *entry,
@@ -27,6 +30,8 @@ static __always_inline __u32 lb_room_of(const struct lb_packet *pkt, struct lb_c
 		return LB_ROOM_NONE;
 	if (lb_expired(pkt, entry))
 		return LB_ROOM_EXPIRED;
+	if ((entry->state & LB_STATE_MASK) == LB_STATE_CLOSED)
+		return LB_ROOM_CLOSED + lb_age(pkt, entry);
 	if ((entry->state & LB_STATE_MASK) == LB_STATE_HALF_OPEN)
 		return LB_ROOM_HALF_OPEN + lb_age(pkt, entry);
 	return LB_ROOM_NONE;
@@ -80,9 +85,11 @@ static __always_inline __u16 lb_slot(struct lb_packet *pkt, __u32 hash)
 	return run ? run->backend[slot % LB_SLOTS_PER_LINE] : LB_BACKENDS;
 }
 
-#if LB_WITH_SHARED
-/* Has the client's address and port a live connection to that very server by another service? */
-static __always_inline int lb_clashes(struct lb_packet *pkt, const struct lb_backend *backend)
+/*
+ * Live connections of the client's address and port to other services: should one of them be to the
+ * server that is picked, that server could not tell the two apart.  Returns 0 if there are too many.
+ */
+static __always_inline int lb_find_rivals(struct lb_packet *pkt)
 {
 	int i;
 
@@ -90,28 +97,36 @@ static __always_inline int lb_clashes(struct lb_packet *pkt, const struct lb_bac
 		__u32 index = i < LB_WAYS ? lb_first_set(pkt->key) : lb_second_set(pkt->key);
 		struct lb_connection_set *set = connections.lookup(&index);
 		struct lb_connection *entry;
-		struct lb_backend *other;
 
 		if (!set)
 			return 0;
 		entry = &set->way[i % LB_WAYS];
-		if (entry->key != pkt->key || lb_expired(pkt, entry))
+		if (entry->key != pkt->key || entry == pkt->connection || lb_expired(pkt, entry))
 			continue;
-		other = lb_backend_at(pkt, entry->backend);
-		if (other && other->service != pkt->service->index &&
-		    lb_same(other->address, (const __u64 *)backend->address) &&
-		    other->port == backend->port)
-			return 1;
+		if (pkt->rival[1])
+			return 0;
+		pkt->rival[1] = pkt->rival[0];
+		pkt->rival[0] = entry->backend + 1;
 	}
-	return 0;
+	return 1;
 }
-#else
-#define lb_clashes(pkt, backend) 0
-#endif
+
+static __always_inline int lb_is_rival(struct lb_packet *pkt, __u16 rival,
+				       const struct lb_backend *backend)
+{
+	struct lb_backend *other;
+
+	if (!rival)
+		return 0;
+	other = lb_backend_at(pkt, rival - 1);
+	return other && lb_same(other->address, (const __u64 *)backend->address) &&
+	       other->port == backend->port && !(other->flags & LB_SERVICE_DSR);
+}
 
 /*
  * The back-end of the packet's slot; of another slot where a retry should find another server, or
- * where the server would not be able to tell two connections of one client port apart.
+ * where the server would not be able to tell two connections of one client port apart.  Which
+ * other slots are tried depends on the time, so that the client's next SYN has new luck.
  */
 static __always_inline int lb_pick(struct lb_packet *pkt)
 {
@@ -119,16 +134,20 @@ static __always_inline int lb_pick(struct lb_packet *pkt)
 	int verdict = LB_DROP_NO_BACKEND;
 	int i;
 
-	for (i = 0; i < 4; i++, hash = hash * 0x9E3779B1 + 0x7F4A7C15) {
+	if (LB_WITH_SHARED && (pkt->service->flags & LB_SERVICE_SHARED) && !lb_find_rivals(pkt))
+		return LB_DROP_TUPLE_CLASH;
+	for (i = 0; i < LB_PICKS; i++) {
 		struct lb_backend *backend;
 		__u32 index = lb_slot(pkt, hash);
 
+		hash = (hash ^ pkt->now) * 0x9E3779B1 + 0x7F4A7C15;
 		backend = lb_backend_at(pkt, index);
 		if (unlikely(!backend || backend->service != pkt->service->index))
 			return LB_DROP_INTERNAL;
-		if (i < 3 && pkt->previous == index + 1)
+		if (pkt->previous == index + 1 && i < LB_PICKS - 1)
 			continue;
-		if ((pkt->service->flags & LB_SERVICE_SHARED) && lb_clashes(pkt, backend)) {
+		if (LB_WITH_SHARED && (lb_is_rival(pkt, pkt->rival[0], backend) ||
+				       lb_is_rival(pkt, pkt->rival[1], backend))) {
 			verdict = LB_DROP_TUPLE_CLASH;
 			continue;
 		}
@@ -143,8 +162,11 @@ static __always_inline __u8 lb_first_state(const struct lb_packet *pkt, __u8 bef
 {
 	if (!lb_is_tcp(pkt))
 		return LB_STATE_UDP;
+	if (pkt->tcp_flags & LB_TCP_RST)
+		return LB_STATE_CLOSED | LB_STATE_FIN_CLIENT;
 	if (!lb_is_syn(pkt))
-		return LB_STATE_ESTABLISHED;
+		return pkt->tcp_flags & LB_TCP_FIN ? LB_STATE_CLOSING | LB_STATE_FIN_CLIENT :
+						     LB_STATE_ESTABLISHED;
 	if (pkt->previous && (before & LB_STATE_MASK) == LB_STATE_HALF_OPEN &&
 	    (before & LB_STATE_RETRY_MASK) != LB_STATE_RETRY_MASK)
 		return LB_STATE_HALF_OPEN | ((before & LB_STATE_RETRY_MASK) + LB_STATE_RETRY);
@@ -194,7 +216,7 @@ static __always_inline int lb_insert(struct lb_packet *pkt)
 	entry->route_version = pkt->control->route_version;
 	entry->next_hop = 0;
 	if (LB_WITH_NAT && !(pkt->service->flags & LB_SERVICE_DSR))
-		entry->next_hop = lb_route_lookup(pkt->source);
+		entry->next_hop = lb_route_lookup(pkt, pkt->source);
 	lb_write_detail(pkt);
 	__sync_lock_test_and_set(&entry->key, pkt->key);
 	return 1;
@@ -208,6 +230,20 @@ static __always_inline int lb_unknown(const struct lb_packet *pkt)
 	return pkt->service->flags & LB_SERVICE_UNKNOWN_RESET ? LB_RESET : LB_DROP_NO_CONNECTION;
 }
 
+/*
+ * A reply of no connection.  It is the kernel's (a health check, an answer to the switch itself),
+ * but where the client's sets are full of live connections it may well be of one that had no room.
+ */
+static __always_inline int lb_select_untracked_reply(struct lb_packet *pkt)
+{
+	if ((pkt->server->flags & LB_SERVICE_SHARED) || lb_make_room(pkt))
+		return LB_TO_KERNEL;
+	pkt->backend_index = pkt->server->index;
+	pkt->backend = lb_backend_at(pkt, pkt->backend_index);
+	pkt->delivered = LB_TO_CLIENT;
+	return pkt->backend ? LB_CONTINUE : LB_DROP_INTERNAL;
+}
+
 static __always_inline int lb_select(struct lb_packet *pkt)
 {
 	int verdict, room;
@@ -215,7 +251,7 @@ static __always_inline int lb_select(struct lb_packet *pkt)
 	if (likely(pkt->backend))
 		return LB_CONTINUE;
 	if (pkt->server)
-		return LB_TO_KERNEL;
+		return lb_select_untracked_reply(pkt);
 	if (unlikely(!pkt->service->slots))
 		return LB_DROP_NO_BACKEND;
 	room = lb_make_room(pkt);

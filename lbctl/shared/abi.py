@@ -11,6 +11,8 @@ WAYS = 4
 SLOTS_PER_LINE = 32
 NICS_MAX = 64
 IFINDEX_MAX = 32768
+FORGET_MAX = 128
+AGE_FUTURE = 61440
 VERDICTS = 32
 
 
@@ -179,6 +181,13 @@ CONNECTION_DETAIL = np.dtype({
     "itemsize": 48,
 })
 
+FORGOTTEN = np.dtype({
+    "names": ['key', 'index', 'if_expired'],
+    "formats": ['<u8', '<u4', '<u4'],
+    "offsets": [0, 8, 12],
+    "itemsize": 16,
+})
+
 
 class NextHopState(IntEnum):
     """``enum lb_next_hop_state``."""
@@ -197,10 +206,10 @@ NEXT_HOP = np.dtype({
 })
 
 ROUTE_KEY = np.dtype({
-    "names": ['prefix_length', 'address'],
-    "formats": ['<u4', '(4,)>u4'],
-    "offsets": [0, 4],
-    "itemsize": 20,
+    "names": ['prefix_length', 'family', 'address'],
+    "formats": ['<u4', '<u4', '(4,)>u4'],
+    "offsets": [0, 4, 8],
+    "itemsize": 24,
 })
 
 NIC = np.dtype({

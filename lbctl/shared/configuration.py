@@ -137,10 +137,13 @@ class ConfigurationTable:
         Records that connections may name.
 
         One that was removed by an earlier generation got no connection since, so it may go when
-        the last is gone; any other may be getting one this very moment.
+        the last is gone; any other may be getting one this very moment.  Entries whose time is over
+        count until they are freed, for a longer timeout would bring them back to life.
         """
         states = self._half("backends", self._active)["state"]
-        used = self._connections.count_by_backend()
+        if (states == BackendState.REMOVED).any():
+            self._connections.sweep()
+        used = self._connections.count_by_backend(expired=True)
         return {
             record: index
             for record, index in self._backends.items()

@@ -52,7 +52,9 @@ class ConnectionTable:
 
     def __init__(self, tables: Tables, clock: Clock) -> None:
         self._tables, self._clock = tables, clock
-        self.records: Callable[[], Mapping[int, BackendRecord]] = dict  # set by who knows them
+        # both are set by who knows
+        self.records: Callable[[], Mapping[int, BackendRecord]] = dict
+        self.run_forget: Callable[[bytes], int] = len
 
     @property
     def _entries(self) -> Array:
@@ -71,10 +73,15 @@ class ConnectionTable:
         """Live connections that match."""
         return self.used() if only == EVERYTHING else len(self._matching(only))
 
-    def count_by_backend(self) -> Array:
-        """Live connections by index of the back-end's record, int64[capacity]."""
+    def count_by_backend(self, *, expired: bool = False) -> Array:
+        """
+        Live connections by index of the back-end's record, int64[capacity].
+
+        *expired*: count those too whose time is over but whose entries are not free.
+        """
         entries = self._entries
-        named = entries["backend"][self._live(entries)]
+        taken = entries["key"] >= ConnectionKey.FIRST if expired else self._live(entries)
+        named = entries["backend"][taken]
         return np.bincount(named, minlength=self._tables.capacity.backends)
 
     def list(self, only: Filter = EVERYTHING, limit: int | None = None) -> list[Connection]:
@@ -83,18 +90,34 @@ class ConnectionTable:
 
     def flush(self, only: Filter = EVERYTHING) -> int:
         """Forget the connections that match; returns how many that were."""
-        matching = self._matching(only)
-        self._entries["key"][matching] = ConnectionKey.FREE
-        return len(matching)
+        return self._forget(self._matching(only), if_expired=False)
+
+    def sweep(self) -> int:
+        """
+        Free the entries whose time is over; returns how many.
+
+        Packets take them for free anyway, but ages are counted modulo 18 hours: do it now and then.
+        """
+        entries = self._entries
+        over = (entries["key"] >= ConnectionKey.FIRST) & ~self._live(entries)
+        return self._forget(np.flatnonzero(over), if_expired=True)
 
     def forget_routes(self) -> None:
         """Make every connection look its client's next hop up again."""
         self._entries["route_version"][:] = 0
 
+    def _forget(self, indices: Array, *, if_expired: bool) -> int:
+        """Free entries by compare-and-swap, which only a BPF program can do."""
+        forgotten = np.zeros(len(indices), abi.FORGOTTEN)
+        forgotten["key"] = self._entries["key"][indices]
+        forgotten["index"], forgotten["if_expired"] = indices, if_expired
+        batches = range(0, len(indices), abi.FORGET_MAX)
+        return sum(self.run_forget(forgotten[i : i + abi.FORGET_MAX].tobytes()) for i in batches)
+
     def _ages(self, entries: Array) -> Array:
         """Ticks since the last packet, uint16."""
         ages: Array = np.uint16(self._clock.now()) - entries["last_used"]
-        return ages
+        return np.where(ages < abi.AGE_FUTURE, ages, np.uint16(0))
 
     def _live(self, entries: Array) -> Array:
         """Which entries hold a connection whose time is not over, bool[size]."""

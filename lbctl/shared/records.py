@@ -151,6 +151,8 @@ def directory_entries(
                 f"a NAT back-end at once; use another port for one of them"
             )
         row["index"], row["flags"] = index, server["flags"]
+        if int(server["service"]) in shared:
+            row["flags"] |= ServiceFlag.SHARED
     return np.array(list(rows.values()), abi.SERVICE)
 
 

@@ -29,6 +29,7 @@ __all__ = ["Network", "NextHop", "NextHopState", "RoutingTable"]
 Network = IPv4Network | IPv6Network
 _NOBODY = bytes(6)
 _LAST_VERSION = 255
+_FAMILY_BITS = 32  # in front of the address
 
 
 class NextHop(NamedTuple):
@@ -166,14 +167,15 @@ def _key(prefix: Network) -> bytes:
     """A prefix as the trie's key: IPv4 lies behind 96 bits of mapping."""
     row = np.zeros((), abi.ROUTE_KEY)
     offset = addresses.MAPPED_BITS if prefix.version == 4 else 0
-    row["prefix_length"] = prefix.prefixlen + offset
+    row["prefix_length"] = _FAMILY_BITS + prefix.prefixlen + offset
+    row["family"] = prefix.version
     row["address"] = addresses.words(prefix.network_address)
     return row.tobytes()
 
 
 def _prefix(key: bytes) -> Network:
     row = np.frombuffer(key, abi.ROUTE_KEY)[0]
-    address, length = addresses.from_words(row["address"]), int(row["prefix_length"])
-    if address.version == 4:
-        return IPv4Network((address, length - addresses.MAPPED_BITS))
-    return IPv6Network((address, length))
+    raw, length = row["address"].tobytes(), int(row["prefix_length"]) - _FAMILY_BITS
+    if row["family"] == 4:
+        return IPv4Network((addresses.unpack(raw), length - addresses.MAPPED_BITS))
+    return IPv6Network((raw, length))

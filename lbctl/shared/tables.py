@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     from lbctl.shared.arrays import Array
 
+_KEEP_MAPPED = 4 << 20  # bytes
+_START_AFRESH = "start `lbctld --fresh` to make new tables (all connections are forgotten)"
+
 
 def possible_cpus() -> int:
     """CPUs that the machine may ever have, which is what bpf_get_smp_processor_id counts."""
@@ -183,10 +186,11 @@ def take_over(folder: Path, capacity: Capacity) -> Tables:
             descriptors[name] = syscall.get(folder / name)
         except OSError as error:
             raise LbctlError(f"{folder / name}: {error.strerror}; {_START_AFRESH}") from error
-        if (found := syscall.map_info(descriptors[name])) != spec.info:
+        found = syscall.map_info(descriptors[name])
+        # the kernel adds a flag of its own to a devmap
+        if found._replace(flags=found.flags & ~syscall.RDONLY_PROG) != spec.info:
             raise LbctlError(
-                f"{folder / name}: the table has {found.entries} entries of {found.value_size} "
-                f"bytes, this version wants {spec.info.entries} of {spec.info.value_size}; "
+                f"{folder / name}: the table is {_words(found)}, wanted is {_words(spec.info)}; "
                 f"{_START_AFRESH}"
             )
     tables = Tables(capacity, descriptors)
@@ -198,5 +202,9 @@ def take_over(folder: Path, capacity: Capacity) -> Tables:
     return tables
 
 
-_KEEP_MAPPED = 4 << 20  # bytes
-_START_AFRESH = "start `lbctld --fresh` to make new tables (all connections are forgotten)"
+def _words(info: syscall.MapInfo) -> str:
+    """One map, for a message."""
+    return (
+        f"{info.entries} x {info.value_size} bytes with keys of {info.key_size} "
+        f"(kind {info.kind}, flags {info.flags:#x})"
+    )

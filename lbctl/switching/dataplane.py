@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from typing import TYPE_CHECKING
 
 from lbctl.model import ANY_PORT, Forward
+from lbctl.shared import syscall
 from lbctl.shared.clock import Clock
 from lbctl.shared.configuration import ConfigurationTable
 from lbctl.shared.connections import ConnectionTable
@@ -54,6 +56,7 @@ class Dataplane:
         self.connections = ConnectionTable(tables, self._clock)
         self.configuration = ConfigurationTable(tables, self.connections, self._clock)
         self.connections.records = self.configuration.backends
+        self.connections.run_forget = self._run_forget
         self.routing = RoutingTable(tables, self.connections, self.configuration.next_hops())
         self.counters = Counters(tables)
         self._nics = Nics(pin_dir / "links", tables)
@@ -88,7 +91,9 @@ class Dataplane:
             wanted |= _features_of(present)  # two pools in turn should not swap for ever
         path = self._pins / "programs" / f"{wanted:02x}_{self._digest()}"
         path.unlink(missing_ok=True)
-        program.compile_program(path, self._macros(wanted))
+        forget = self._pins / "forget"
+        forget.unlink(missing_ok=True)
+        program.compile_program(path, self._macros(wanted), also={program.FORGET: forget})
         self._nics.upgrade(path)
         for old in path.parent.iterdir():
             if old != path:
@@ -125,6 +130,14 @@ class Dataplane:
         self._nics.close()
         self._clock.close()
         self._tables.close()
+
+    def _run_forget(self, forgotten: bytes) -> int:
+        """Run the program lb_forget on a list of connections; returns how many it freed."""
+        descriptor = syscall.get(self._pins / "forget")
+        try:
+            return syscall.test_run(descriptor, forgotten).action
+        finally:
+            os.close(descriptor)
 
     def _program(self) -> Path | None:
         """The pinned program, if it was made from these sources for these tables."""

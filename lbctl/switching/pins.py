@@ -4,6 +4,7 @@ The pins: the names in bpffs under which tables, programs and links outlive the 
     /sys/fs/bpf/lbctl/NAME/
     ├── tables/        one file a table
     ├── programs/      the program in use: FEATURES_DIGEST, so that it is known without compiling
+    ├── forget         the program by which the control processor forgets connections
     └── links/         one file a NIC, by its ifindex
 
 A new instance is built in a folder beside it and renamed once: it is there whole, or not at all.

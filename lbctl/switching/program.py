@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lbctl.errors import LbctlError
 from lbctl.shared import syscall
@@ -23,7 +23,7 @@ from lbctl.shared import syscall
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FUNCTION = "lb_switch"
+FUNCTION, FORGET = "lb_switch", "lb_forget"
 _COMPILE_SECONDS = 120
 
 
@@ -54,14 +54,19 @@ def paste(folder: Path, name: str, done: set[str] | None = None) -> str:
 
 
 def compile_program(
-    pin: Path, macros: Mapping[str, int | str], function: str = FUNCTION, source: str = "switch.c"
+    pin: Path,
+    macros: Mapping[str, int | str],
+    function: str = FUNCTION,
+    source: str = "switch.c",
+    also: Mapping[str, Path] | None = None,
 ) -> syscall.ProgramInfo:
     """
     Compile *source* with *macros*, load *function* and pin it as *pin*.
 
-    Raises LbctlError with the compiler's or verifier's last words.
+    *also*: further functions of the same source, and their pins.  Raises LbctlError with the compiler's or verifier's last words.
     """
-    order = {"source": source, "function": function, "pin": str(pin), "macros": dict(macros)}
+    pins = {name: str(path) for name, path in {**(also or {}), function: pin}.items()}
+    order = {"source": source, "pins": pins, "macros": dict(macros)}
     try:
         child = subprocess.run(
             [sys.executable, "-P", "-m", "lbctl.switching.program"],
@@ -91,7 +96,7 @@ def compile_program(
         os.close(fd)
 
 
-def _build(order: dict[str, object], macros: dict[str, int | str]) -> None:
+def _build(order: dict[str, Any]) -> None:
     """In the child: compile, load, pin."""
     with tempfile.TemporaryDirectory(prefix="lbctl-headers-") as tree:
         from lbctl.switching import headers  # noqa: PLC0415
@@ -106,15 +111,14 @@ def _build(order: dict[str, object], macros: dict[str, int | str]) -> None:
                 f"with --system-site-packages"
             ) from error
 
-        flags = [f"-D{name}={value}" for name, value in macros.items()]
+        flags = [f"-D{name}={value}" for name, value in order["macros"].items()]
         program = BPF(
-            text=paste(sources(), str(order["source"])),
+            text=paste(sources(), order["source"]),
             cflags=["-Wno-macro-redefined", "-Wno-unused-value", "-O2", *flags],
         )
-        loaded = program.load_func(str(order["function"]), BPF.XDP)
-        syscall.pin(loaded.fd, Path(str(order["pin"])))
+        for function, pin in order["pins"].items():
+            syscall.pin(program.load_func(function, BPF.XDP).fd, Path(pin))
 
 
 if __name__ == "__main__":
-    received = json.load(sys.stdin)
-    _build(received, received["macros"])
+    _build(json.load(sys.stdin))
