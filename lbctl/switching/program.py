@@ -63,7 +63,8 @@ def compile_program(
     """
     Compile *source* with *macros*, load *function* and pin it as *pin*.
 
-    *also*: further functions of the same source, and their pins.  Raises LbctlError with the compiler's or verifier's last words.
+    *also*: further functions of the same source, and their pins.
+    Raises LbctlError with the last words of compiler or verifier.
     """
     pins = {name: str(path) for name, path in {**(also or {}), function: pin}.items()}
     order = {"source": source, "pins": pins, "macros": dict(macros)}

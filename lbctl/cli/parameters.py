@@ -1,0 +1,176 @@
+"""
+The parameters: read the words of the command line as values of the model, or say what is wrong.
+
+The model is imported when the first word is read: that costs more than the rest of `lbctl`.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from lbctl.errors import LbctlError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from enum import StrEnum
+
+    from lbctl.model import Backend
+
+    Base = click.ParamType[Any]
+else:
+    Base = click.ParamType  # no generic before click 8.4
+
+NICS = "/sys/class/net"
+
+
+class Shown(Base):
+    """A parameter that help shows as *metavar*."""
+
+    def __init__(self, metavar: str) -> None:
+        self.name = metavar.lower()
+        self.metavar = metavar
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """What help shows in place of a value; optional arguments stand in brackets."""
+        del ctx
+        optional = isinstance(param, click.Argument) and not param.required
+        text = f"[{self.metavar}]" if optional else self.metavar
+        return f"{text}..." if param.nargs == -1 else text
+
+
+class Parsed(Shown):
+    """A word that one class of the model can parse."""
+
+    def __init__(self, metavar: str, kind: str) -> None:
+        super().__init__(metavar)
+        self.kind = kind
+
+    def convert(
+        self,
+        value: object,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> object:
+        """Parse the word with the model."""
+        from lbctl import model  # noqa: PLC0415
+
+        try:
+            return getattr(model, self.kind).parse(value)
+        except ValueError as err:
+            self.fail(str(err), param, ctx)
+
+
+class Client(Shown):
+    """An address, or an address and a port."""
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> object:
+        """Parse the word; an IPv6 address needs no brackets where no port follows."""
+        with suppress(ValueError):
+            return ip_address(value.removeprefix("[").removesuffix("]"))
+        return SERVER.convert(value, param, ctx)
+
+
+class Server(Shown):
+    """A back-end with its weight."""
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Backend:
+        """Read ``ADDR:PORT`` and, after a comma, ``weight=N``."""
+        from pydantic import ValidationError  # noqa: PLC0415
+
+        from lbctl.control.validation import usage_error  # noqa: PLC0415
+        from lbctl.model import Backend  # noqa: PLC0415
+
+        address, comma, rest = value.partition(",")
+        key, _, weight = rest.partition("=")
+        if comma and (key != "weight" or not weight.isdecimal()):
+            self.fail(f"{value!r}: after the comma only weight=N can stand", param, ctx)
+        fields: dict[str, object] = {"weight": int(weight)} if comma else {}
+        try:
+            return Backend.model_validate({"address": address, **fields})
+        except ValidationError as err:
+            self.fail(str(usage_error(err.errors())), param, ctx)
+
+
+class Member(Base):
+    """One value of an enumeration of the model."""
+
+    name = "choice"
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+    def _members(self) -> Sequence[StrEnum]:
+        from lbctl import model  # noqa: PLC0415
+
+        return tuple(getattr(model, self.kind))
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """Every choice."""
+        del param, ctx
+        return f"[{'|'.join(self._members())}]"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Find the choice."""
+        if value not in self._members():
+            self.fail(f"{value!r} is not one of {', '.join(self._members())}", param, ctx)
+        return value
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Offer the choices."""
+        del ctx, param
+        return _starting(self._members(), incomplete)
+
+
+class PoolName(Shown):
+    """A pool, by name; whether it exists the daemon knows."""
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Offer the pools, if a daemon answers."""
+        del param
+        from lbctl.cli.client import connect  # noqa: PLC0415
+
+        root = ctx.find_root()
+        with suppress(LbctlError):
+            client = root.obj or connect(root.params["name"], root.params["socket"], patience=1)
+            return _starting((pool["name"] for pool in client.pools()), incomplete)
+        return []
+
+
+class NicName(Shown):
+    """A NIC, by name; whether it exists the daemon knows."""
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Offer the NICs of this network namespace."""
+        del ctx, param
+        with suppress(OSError):
+            return _starting(sorted(os.listdir(NICS)), incomplete)  # noqa: PTH208 - names only
+        return []
+
+
+def _starting(words: Iterable[str], incomplete: str) -> list[CompletionItem]:
+    return [CompletionItem(word) for word in words if word.startswith(incomplete)]
+
+
+POOL = PoolName("POOL")
+NEW_POOL = Shown("NAME")
+NIC = NicName("IFACE")
+VIP = Parsed("ADDR:PORT/PROTO", "Vip")
+SERVER = Parsed("ADDR:PORT", "SocketAddress")
+WEIGHTED_SERVER = Server("ADDR:PORT[,weight=N]")
+CLIENT = Client("ADDR[:PORT]")
