@@ -30,6 +30,7 @@ struct lb_packet {
 	__u32 buffer;               /* 0 or 1, read once */
 
 	/* connection, select */
+	__u64 rivals;   /* back-ends of the client's other connections, plus one: four of 16 bits */
 	__u64 key;      /* fingerprint of the client */
 	__u64 room_key; /* of the entry that makes room for it */
 	struct lb_backend *backend;
@@ -37,7 +38,6 @@ struct lb_packet {
 	__u32 connection_index;
 	__u16 backend_index;
 	__u16 previous; /* the back-end tried before, plus one; 0: none */
-	__u16 rival[2]; /* back-ends of the client's other connections, plus one */
 	__u16 now;      /* in ticks */
 
 	/* route, rewrite */

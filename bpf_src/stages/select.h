@@ -53,26 +53,35 @@ static __always_inline __u32 lb_room_in(struct lb_packet *pkt, __u32 index, __u3
 		if (room > best) {
 			best = room;
 			pkt->room_key = key;
-			pkt->connection = &set->way[i];
 			pkt->connection_index = index * LB_WAYS + i;
 		}
 	}
 	return best;
 }
 
+/* The entry of that index.  One place for all: the verifier need not tell four ways apart. */
+static __always_inline struct lb_connection *lb_entry_at(__u32 index)
+{
+	__u32 place = index / LB_WAYS;
+	struct lb_connection_set *set = connections.lookup(&place);
+
+	return set ? &set->way[index % LB_WAYS] : NULL;
+}
+
 /* Finds pkt->connection, the entry to write; 0 if both sets are full of live connections. */
 static __always_inline int lb_make_room(struct lb_packet *pkt)
 {
-	__u32 best;
+	__u32 best = LB_ROOM_FREE;
 
 	if (pkt->connection) {
 		pkt->room_key = pkt->key;
-		return 1;
+	} else {
+		best = lb_room_in(pkt, lb_first_set(pkt->key), LB_ROOM_NONE);
+		if (best < LB_ROOM_EXPIRED)
+			best = lb_room_in(pkt, lb_second_set(pkt->key), best);
 	}
-	best = lb_room_in(pkt, lb_first_set(pkt->key), LB_ROOM_NONE);
-	if (best < LB_ROOM_EXPIRED)
-		best = lb_room_in(pkt, lb_second_set(pkt->key), best);
-	return best != LB_ROOM_NONE;
+	pkt->connection = lb_entry_at(pkt->connection_index);
+	return best != LB_ROOM_NONE && pkt->connection;
 }
 
 static __always_inline __u16 lb_slot(struct lb_packet *pkt, __u32 hash)
@@ -86,10 +95,10 @@ static __always_inline __u16 lb_slot(struct lb_packet *pkt, __u32 hash)
 }
 
 /*
- * Live connections of the client's address and port to other services: should one of them be to the
- * server that is picked, that server could not tell the two apart.  Returns 0 if there are too many.
+ * Live connections of the client's address and port, by other services, to servers that they share:
+ * should one of them be to the server that is picked, it could not tell the two apart.
  */
-static __always_inline int lb_find_rivals(struct lb_packet *pkt)
+static __always_inline void lb_find_rivals(struct lb_packet *pkt)
 {
 	int i;
 
@@ -99,28 +108,26 @@ static __always_inline int lb_find_rivals(struct lb_packet *pkt)
 		struct lb_connection *entry;
 
 		if (!set)
-			return 0;
+			return;
 		entry = &set->way[i % LB_WAYS];
-		if (entry->key != pkt->key || entry == pkt->connection || lb_expired(pkt, entry))
-			continue;
-		if (pkt->rival[1])
-			return 0;
-		pkt->rival[1] = pkt->rival[0];
-		pkt->rival[0] = entry->backend + 1;
+		if (entry->key == pkt->key && entry != pkt->connection && !lb_expired(pkt, entry))
+			pkt->rivals = pkt->rivals << 16 | (__u16)(entry->backend + 1);
 	}
-	return 1;
 }
 
-static __always_inline int lb_is_rival(struct lb_packet *pkt, __u16 rival,
-				       const struct lb_backend *backend)
+/* Is one of the rivals to that server? */
+static __always_inline int lb_clashes(struct lb_packet *pkt, const struct lb_backend *backend)
 {
-	struct lb_backend *other;
+	__u64 rivals;
 
-	if (!rival)
-		return 0;
-	other = lb_backend_at(pkt, rival - 1);
-	return other && lb_same(other->address, (const __u64 *)backend->address) &&
-	       other->port == backend->port && !(other->flags & LB_SERVICE_DSR);
+	for (rivals = pkt->rivals; rivals; rivals >>= 16) {
+		struct lb_backend *other = lb_backend_at(pkt, (rivals & 0xffff) - 1);
+
+		if (other && (other->flags & LB_SERVICE_SHARED) && other->port == backend->port &&
+		    lb_same(other->address, (const __u64 *)backend->address))
+			return 1;
+	}
+	return 0;
 }
 
 /*
@@ -134,8 +141,8 @@ static __always_inline int lb_pick(struct lb_packet *pkt)
 	int verdict = LB_DROP_NO_BACKEND;
 	int i;
 
-	if (LB_WITH_SHARED && (pkt->service->flags & LB_SERVICE_SHARED) && !lb_find_rivals(pkt))
-		return LB_DROP_TUPLE_CLASH;
+	if (LB_WITH_SHARED && (pkt->service->flags & LB_SERVICE_SHARED))
+		lb_find_rivals(pkt);
 	for (i = 0; i < LB_PICKS; i++) {
 		struct lb_backend *backend;
 		__u32 index = lb_slot(pkt, hash);
@@ -146,8 +153,8 @@ static __always_inline int lb_pick(struct lb_packet *pkt)
 			return LB_DROP_INTERNAL;
 		if (pkt->previous == index + 1 && i < LB_PICKS - 1)
 			continue;
-		if (LB_WITH_SHARED && (lb_is_rival(pkt, pkt->rival[0], backend) ||
-				       lb_is_rival(pkt, pkt->rival[1], backend))) {
+		if (LB_WITH_SHARED && (backend->flags & LB_SERVICE_SHARED) &&
+		    lb_clashes(pkt, backend)) {
 			verdict = LB_DROP_TUPLE_CLASH;
 			continue;
 		}

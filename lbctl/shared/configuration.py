@@ -196,6 +196,7 @@ class ConfigurationTable:
                 row = new[backend_index[BackendRecord(service.vip, backend.address)]]
                 records.write(row, service.vip, backend)
                 row["service"], row["flags"] = service_index[service.vip], flags
+        records.mark_shared(new)
         return new
 
     def _write_slots(

@@ -72,7 +72,7 @@ _UNKNOWN = {
 
 
 def flags(service: Service) -> int:
-    """The flags of a service, but for SHARED, which depends on the others."""
+    """The flags of a service, but for SHARED: see mark_shared."""
     value = int(_UNKNOWN[service.on_unknown])
     if service.forward is Forward.DSR:
         value |= ServiceFlag.DSR
@@ -131,7 +131,7 @@ def directory_entries(
         row["address"], row["port"], row["protocol"], row["role"] = address, port, protocol, role
         return rows.setdefault(directory_key(row), row)
 
-    shared = _shared(table)
+    shared = set(table["service"][table["flags"] & ServiceFlag.SHARED != 0].tolist())
     for service, first in zip(services, first_lines, strict=True):
         vip = service.vip
         number = addresses.PROTOCOL_NUMBERS[vip.protocol]
@@ -151,26 +151,26 @@ def directory_entries(
                 f"a NAT back-end at once; use another port for one of them"
             )
         row["index"], row["flags"] = index, server["flags"]
-        if int(server["service"]) in shared:
-            row["flags"] |= ServiceFlag.SHARED
     return np.array(list(rows.values()), abi.SERVICE)
 
 
-def _shared(table: Array) -> set[int]:
+def mark_shared(table: Array) -> None:
     """
-    Services with a NAT server that another service has too.
+    Flag the NAT servers in a back-end table that several services have.
 
     Raises LbctlError where a server of a VIP with port `*` is shared: its replies could not be told
     apart.
     """
-    live = table[(table["state"] != 0) & (table["flags"] & ServiceFlag.DSR == 0)]
-    hosts = [(row["address"].tobytes(), int(row["protocol"])) for row in live]
-    servers = [(*host, int(row["port"])) for host, row in zip(hosts, live, strict=True)]
-    uses, ports = Counter(servers), Counter(host for host, _ in {(s[:2], s[2]) for s in servers})
-    for host, row in zip(hosts, live, strict=True):
-        if not row["port"] and (ports[host] > 1 or uses[(*host, 0)] > 1):
+    table["flags"] &= ~np.uint16(ServiceFlag.SHARED)  # of kept records: from another generation
+    live = np.flatnonzero((table["state"] != 0) & (table["flags"] & ServiceFlag.DSR == 0))
+    hosts = [(table[i]["address"].tobytes(), int(table[i]["protocol"])) for i in live]
+    servers = [(*host, int(table[i]["port"])) for host, i in zip(hosts, live, strict=True)]
+    uses, ports = Counter(servers), Counter(server[:2] for server in set(servers))
+    for index, host, server in zip(live, hosts, servers, strict=True):
+        if not server[2] and (ports[host] > 1 or uses[server] > 1):
             raise LbctlError(
                 f"{addresses.unpack(host[0])}: a server of a VIP with port `*` must not serve "
                 f"another VIP of that protocol; give it a second address"
             )
-    return {int(row["service"]) for row, s in zip(live, servers, strict=True) if uses[s] > 1}
+        if uses[server] > 1:
+            table["flags"][index] |= ServiceFlag.SHARED
