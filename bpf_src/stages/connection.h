@@ -142,10 +142,11 @@ static __always_inline __u8 lb_tcp_next(struct lb_packet *pkt, __u8 state)
 	__u8 flags = state & ~LB_STATE_MASK;
 
 	state &= LB_STATE_MASK;
+	/* only a handshake that is proven, or the server, leads out of half-open */
+	if (state == LB_STATE_HALF_OPEN && !(pkt->server && (pkt->tcp_flags & LB_TCP_RST)))
+		return flags | state;
 	if (pkt->tcp_flags & LB_TCP_RST)
 		return flags | mine | LB_STATE_CLOSED;
-	if (state == LB_STATE_HALF_OPEN) /* only a handshake that is proven leads out of it */
-		return flags | state;
 	if (pkt->tcp_flags & LB_TCP_FIN) {
 		flags |= mine;
 		return flags | ((flags & both) == both ? LB_STATE_CLOSED : LB_STATE_CLOSING);

@@ -174,10 +174,12 @@ static __always_inline __u8 lb_first_state(const struct lb_packet *pkt, __u8 bef
 	if (!lb_is_syn(pkt))
 		return pkt->tcp_flags & LB_TCP_FIN ? LB_STATE_CLOSING | LB_STATE_FIN_CLIENT :
 						     LB_STATE_ESTABLISHED;
-	if (pkt->previous && (before & LB_STATE_MASK) == LB_STATE_HALF_OPEN &&
-	    (before & LB_STATE_RETRY_MASK) != LB_STATE_RETRY_MASK)
-		return LB_STATE_HALF_OPEN | ((before & LB_STATE_RETRY_MASK) + LB_STATE_RETRY);
-	return LB_STATE_HALF_OPEN | (before & LB_STATE_RETRY_MASK);
+	if ((before & LB_STATE_MASK) != LB_STATE_HALF_OPEN)
+		return LB_STATE_HALF_OPEN;
+	before &= LB_STATE_RETRY_MASK;
+	if (pkt->previous && before != LB_STATE_RETRY_MASK)
+		before += LB_STATE_RETRY;
+	return LB_STATE_HALF_OPEN | before;
 }
 
 static __always_inline void lb_write_detail(struct lb_packet *pkt)
