@@ -80,8 +80,10 @@ static __always_inline int lb_make_room(struct lb_packet *pkt)
 		if (best < LB_ROOM_EXPIRED)
 			best = lb_room_in(pkt, lb_second_set(pkt->key), best);
 	}
+	if (best == LB_ROOM_NONE)
+		return 0;
 	pkt->connection = lb_entry_at(pkt->connection_index);
-	return best != LB_ROOM_NONE && pkt->connection;
+	return !!pkt->connection;
 }
 
 static __always_inline __u16 lb_slot(struct lb_packet *pkt, __u32 hash)
@@ -133,11 +135,12 @@ static __always_inline int lb_clashes(struct lb_packet *pkt, const struct lb_bac
 /*
  * The back-end of the packet's slot; of another slot where a retry should find another server, or
  * where the server would not be able to tell two connections of one client port apart.  Which
- * other slots are tried depends on the time, so that the client's next SYN has new luck.
+ * other slots are tried depends on the time, so that the client's next SYN has new luck, and on the
+ * service, so that services with the same servers do not all try the same ones.
  */
 static __always_inline int lb_pick(struct lb_packet *pkt)
 {
-	__u32 hash = pkt->key >> 32;
+	__u32 hash = pkt->key >> 32, other_slots = pkt->now << 16 | pkt->service->index;
 	int verdict = LB_DROP_NO_BACKEND;
 	int i;
 
@@ -147,7 +150,7 @@ static __always_inline int lb_pick(struct lb_packet *pkt)
 		struct lb_backend *backend;
 		__u32 index = lb_slot(pkt, hash);
 
-		hash = (hash ^ pkt->now) * 0x9E3779B1 + 0x7F4A7C15;
+		hash = (hash ^ other_slots) * 0x9E3779B1 + 0x7F4A7C15;
 		backend = lb_backend_at(pkt, index);
 		if (unlikely(!backend || backend->service != pkt->service->index))
 			return LB_DROP_INTERNAL;
