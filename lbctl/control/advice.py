@@ -1,0 +1,68 @@
+"""
+The advice: what keeps the switch from doing its work, and what to type about it.
+
+Silence is not a state: each of these would otherwise show only as missing packets.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lbctl.control.master import wanted_share
+from lbctl.model import Mode, State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lbctl.control.controller import Controller
+    from lbctl.model import Pool
+
+
+def warnings(controller: Controller) -> tuple[str, ...]:
+    """All that is wrong now, one line each."""
+    return (*_nics(controller), *_pools(controller), *controller.routing.warnings())
+
+
+def _nics(controller: Controller) -> Iterator[str]:
+    attached = {nic.name: nic for nic in controller.dataplane.attached()}
+    configuration = controller.configuration
+    if configuration.pools and not configuration.nics:
+        yield "no NIC is attached, so nothing is balanced; run `lbctl attach IFACE...`"
+    for nic in configuration.nics:
+        index, found = controller.links.index(nic.name), attached.get(nic.name)
+        if index is None:
+            yield (
+                f"NIC {nic.name} has vanished; it is attached again when it comes back, "
+                f"or `lbctl detach {nic.name}`"
+            )
+        elif not found or found.ifindex != index:
+            why = controller.refusals.get(nic.name, "it came after lbctld had looked")
+            yield f"NIC {nic.name} is not attached: {why}; run `lbctl attach {nic.name}`"
+        else:
+            if not controller.links.is_up(nic.name):
+                yield f"NIC {nic.name} is down; run `ip link set {nic.name} up`"
+            if found.warning:
+                yield found.warning
+            elif found.mode == Mode.GENERIC and nic.mode is Mode.AUTO:
+                yield (
+                    f"NIC {nic.name} works in generic mode, which is slow; "
+                    f"`lbctl preflight {nic.name}` says why"
+                )
+
+
+def _pools(controller: Controller) -> Iterator[str]:
+    for pool in controller.configuration.pools:
+        if not pool.vips:
+            yield f"pool {pool.name} has no VIP; run `lbctl vip add {pool.name} ADDR:PORT/PROTO`"
+        if not any(wanted_share(backend) for backend in pool.backends):
+            yield f"pool {pool.name} has no active back-end; {_cure(pool)}"
+
+
+def _cure(pool: Pool) -> str:
+    for backend in pool.backends:
+        if backend.state is not State.ACTIVE:
+            return f"run `lbctl backend restore {pool.name} {backend.address}`"
+    if pool.backends:
+        address = pool.backends[0].address
+        return f"run `lbctl backend set {pool.name} {address} --weight 1`"
+    return f"run `lbctl backend add {pool.name} ADDR:PORT`"

@@ -1,0 +1,218 @@
+"""
+The answers: what the API says, as models whose names and types are the documented JSON.
+
+What it is told is in lbctl.model; here is what only it knows: shares, counters, states.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from lbctl.model import (
+    Configuration,
+    Forward,
+    Model,
+    OnUnknown,
+    Protocol,
+    Scheduler,
+    SocketAddressText,
+    State,
+    VipText,
+)
+
+
+class Problem(Model):
+    """Why a request was refused; nothing was changed."""
+
+    error: str
+    exit_code: int
+
+
+class Changed(Model):
+    """The generation that a request led to, and what is different in it."""
+
+    generation: int
+    changes: tuple[str, ...]
+
+
+class Changes(Model):
+    """What would be different."""
+
+    changes: tuple[str, ...]
+
+
+class NicStatus(Model):
+    """A NIC of the switch; `detached` when it is wanted but has no switching processor."""
+
+    name: str
+    mode: Literal["native", "generic", "detached"]
+    program_tag: str
+    packets: int
+    drops: int
+
+
+class ConnectionUse(Model):
+    """How full the connection table is."""
+
+    used: int
+    size: int
+
+
+class BackendStates(Model):
+    """How many back-ends are in each state."""
+
+    active: int
+    draining: int
+    down: int
+
+
+class Status(Model):
+    """The switch at a glance; `warnings` says what keeps it from doing its work."""
+
+    name: str
+    version: str
+    generation: int
+    active_buffer: Literal["A", "B"]
+    nics: tuple[NicStatus, ...]
+    connections: ConnectionUse
+    pools: int
+    backends: BackendStates
+    warnings: tuple[str, ...]
+
+
+class BackendStatus(Model):
+    """A back-end; `share` is the part of the pool's new connections that it gets, 0 to 1."""
+
+    address: SocketAddressText
+    weight: int
+    state: State
+    share: float
+    connections: int
+
+
+class PooledBackend(BackendStatus):
+    """A back-end, and whose it is."""
+
+    pool: str
+
+
+class PoolStatus(Model):
+    """A pool with its back-ends."""
+
+    name: str
+    vips: tuple[VipText, ...]
+    forward: Forward
+    scheduler: Scheduler
+    on_unknown: OnUnknown
+    table_size: int
+    backends: tuple[BackendStatus, ...]
+
+
+class VipStatus(Model):
+    """A VIP, whose it is, and its connections now."""
+
+    vip: VipText
+    pool: str
+    connections: int
+
+
+class GenerationStatus(Model):
+    """One entry of the history."""
+
+    generation: int
+    time: str
+    who: str
+    what: str
+    active: bool
+
+
+class GenerationContent(GenerationStatus):
+    """One entry of the history with all it held."""
+
+    configuration: Configuration
+
+
+class RouteStatus(Model):
+    """A route of the kernel, and what the switching processors make of it."""
+
+    prefix: str
+    next_hop: str | None
+    nic: str | None
+    mac: str | None
+    state: str
+
+
+class NeighborStatus(Model):
+    """A host or gateway on a link, and which routes and back-ends need it."""
+
+    address: str
+    nic: str | None
+    mac: str | None
+    state: str
+    used_by: tuple[str, ...]
+
+
+class ConnectionStatus(Model):
+    """One row of the connection table."""
+
+    protocol: Protocol
+    client: SocketAddressText
+    vip: VipText
+    backend: SocketAddressText
+    state: str
+    idle_seconds: float
+    pool: str
+
+
+class Count(Model):
+    """How many connections match."""
+
+    count: int
+
+
+class Flushed(Model):
+    """How many connections were forgotten."""
+
+    flushed: int
+
+
+class Tally(Model):
+    """Packets and their bytes."""
+
+    packets: int
+    bytes: int
+
+
+class NicVerdicts(Model):
+    """What became of the packets that a NIC received; the keys are the names of verdicts."""
+
+    name: str
+    verdicts: dict[str, Tally]
+
+
+class BackendTraffic(Model):
+    """What one VIP sent to one back-end, and what came back."""
+
+    pool: str
+    address: SocketAddressText
+    vip: VipText
+    packets_in: int
+    bytes_in: int
+    packets_out: int
+    bytes_out: int
+
+
+class Stats(Model):
+    """All counters since the tables were made."""
+
+    nics: tuple[NicVerdicts, ...]
+    backends: tuple[BackendTraffic, ...]
+
+
+class Drop(Model):
+    """Packets that were discarded on a NIC, and the verdict that says why."""
+
+    reason: str
+    packets: int
+    bytes: int
+    nic: str

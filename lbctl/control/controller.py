@@ -1,0 +1,284 @@
+"""
+The controller: carry out what the administrator asks, all of it or nothing.
+
+Every change takes one lock, is computed as a new configuration, checked, put on the switch step
+by step and stored.  Whatever fails on the way is undone, and then nothing was changed.  Readers
+take no lock: the current generation is one value that is replaced at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from contextlib import ExitStack
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from pydantic import ValidationError
+
+from lbctl.control import edits
+from lbctl.control.difference import difference
+from lbctl.control.links import KernelLinks
+from lbctl.control.master import Master, served_at
+from lbctl.control.transition import PATIENCE, Transition
+from lbctl.control.validation import usage_error
+from lbctl.errors import LbctlError, NotFound
+from lbctl.shared.connections import Filter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lbctl.control.links import Links
+    from lbctl.control.routing_daemon import RoutingDaemon
+    from lbctl.control.store import Store
+    from lbctl.model import Configuration, Nic, SocketAddress
+    from lbctl.switching.dataplane import Dataplane
+
+    Edit = Callable[[Configuration], Configuration]
+
+log = logging.getLogger(__name__)
+
+
+class Current(NamedTuple):
+    """The generation that the switch works by."""
+
+    number: int
+    configuration: Configuration
+
+
+class Change(NamedTuple):
+    """What became of a request: the generation it led to, and every difference in a line."""
+
+    generation: int
+    changes: tuple[str, ...]
+
+
+class Controller:
+    """The one place from which the switch is changed."""
+
+    def __init__(
+        self,
+        dataplane: Dataplane,
+        store: Store,
+        routing: RoutingDaemon,
+        *,
+        name: str = "default",
+        links: Links | None = None,
+    ) -> None:
+        self.name = name
+        self.dataplane = dataplane
+        self.store = store
+        self.routing = routing
+        self.links = links or KernelLinks()
+        self.master = Master()
+        self.refusals: dict[str, str] = {}  # why a configured NIC could not be attached
+        newest = store.current
+        self.current = Current(newest.number, newest.configuration)
+        self._transition = Transition(dataplane, routing, self.links, self.master)
+        self._lock = threading.Lock()
+        self._following: set[str] = set()
+        self._stopped = False
+
+    @property
+    def configuration(self) -> Configuration:
+        """What the administrator wants now."""
+        return self.current.configuration
+
+    # -- life ------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """
+        Take the switch over as it is found, and make it what the stored generation says.
+
+        Packets flow meanwhile and no connection is reset.  A NIC that is not there, or that
+        somebody else holds, is a warning: the others must work.
+        """
+        number, configuration = self.current
+        hosts = {b.address.address for pool in configuration.pools for b in pool.backends}
+        with self._lock:
+            self.dataplane.ensure(configuration)
+            for nic in configuration.nics:
+                self._attach_or_warn(nic)
+            self._detach_strangers()
+            for host in hosts:
+                self.dataplane.routing.destination(host)
+            self.routing.start()
+            if self.dataplane.configuration.generation != number:
+                self.routing.resolve(hosts, PATIENCE)
+                self._transition.publish(configuration, number)
+            self._transition.release_unused(configuration)
+
+    def stop(self) -> None:
+        """Wait for a change that is under way, and end; the switching processors go on."""
+        with self._lock:
+            self._stopped = True
+            self.routing.stop()
+            self.store.close()
+
+    def on_link(self, name: str) -> None:
+        """
+        Hear that the NIC *name* came, went or changed; attach it if it ought to be and is not.
+
+        The routing daemon's thread calls this, and a change that holds the lock may be waiting
+        for that very thread.  So the work is done in another.
+        """
+        attached = self.dataplane.attached()
+        ours = {nic.name for nic in self.configuration.nics} | {nic.name for nic in attached}
+        renamed = self.links.index(name) in {nic.ifindex for nic in attached}
+        if (name in ours or renamed) and name not in self._following:
+            self._following.add(name)
+            threading.Thread(target=self._follow, args=(name,), name="follow-link").start()
+
+    def on_address(self) -> None:
+        """
+        Hear that this host may have got or lost an address: a VIP may be its own, or no more.
+
+        Called once after a start as well.  Tables that were taken over are published anew then,
+        for nobody knows what has changed while there was no daemon.
+        """
+        with self._lock:
+            number, configuration = self.current
+            own = self._transition.own_vips(configuration)
+            if self._stopped or own == self._transition.own:
+                return
+            try:
+                self._transition.publish(configuration, number)
+            except Exception:  # nobody waits for an answer
+                log.exception("generation %d: could not be published anew", number)
+
+    # -- changes ---------------------------------------------------------------------------
+
+    def change(self, what: str, who: str, edit: Edit, *, force: bool = False) -> Change:
+        """
+        Carry out *edit*, which makes the next configuration of the current one.
+
+        Nothing is changed when it raises.  *force* accepts NICs that do not exist yet and
+        back-ends that cannot be reached.
+        """
+        with self._lock:
+            number, old = self.current
+            new = self._edited(old, edit)
+            changes = difference(old, new)
+            if not changes:
+                return Change(number, ())
+            with ExitStack() as undo:
+                self._transition.prepare(old, new, undo, force=force)
+                with self.store.record(new, who=who, what=what) as number:
+                    self._transition.switch_over(old, self.current.number, new, number, undo)
+                undo.pop_all()
+            self.current = Current(number, new)
+            self._tidy()
+        log.info("generation %d: %s, by %s: %s", number, what, who, "; ".join(changes))
+        return Change(number, changes)
+
+    def apply(self, wanted: Configuration, who: str, *, force: bool = False) -> Change:
+        """Make *wanted* the configuration."""
+        return self.change("apply", who, lambda _: wanted, force=force)
+
+    def rollback(self, number: int, who: str, *, force: bool = False) -> Change:
+        """Make a new generation with the content of generation *number*."""
+        old = self.store.generation(number).configuration
+        return self.change(f"rollback {number}", who, lambda _: old, force=force)
+
+    def diff(self, wanted: Configuration) -> Change:
+        """Say what `apply` would change, and refuse what it would refuse without trying."""
+        number, configuration = self.current
+        edits.check(wanted)
+        self._transition.require_nics(configuration, wanted)
+        return Change(number, difference(configuration, wanted))
+
+    def attach(self, nic: Nic, who: str) -> Change:
+        """Give *nic* a switching processor."""
+        what = f"attach {nic.name}"
+        done = self.change(what, who, partial(edits.put_nic, nic=nic))
+        if self._is_missing(nic.name):  # it was configured before; now somebody asks for it
+            with self._lock:
+                self._attach(nic)
+                self.routing.refresh()
+        elif self.links.index(nic.name) is None:
+            raise NotFound(f"there is no NIC {nic.name!r} here; see `ip link`")
+        return done
+
+    def detach(self, name: str, who: str) -> Change:
+        """Take the switching processor from a NIC."""
+        return self.change(f"detach {name}", who, partial(edits.remove_nic, name=name))
+
+    def remove_backend(
+        self, pool: str, address: SocketAddress, who: str, *, now: bool = False
+    ) -> Change:
+        """Take a back-end from a pool; its connections finish, or with *now* end at once."""
+        vips = edits.pool_of(self.configuration, pool).vips
+        edit = partial(edits.remove_backend, name=pool, address=address)
+        done = self.change(f"backend remove {pool} {address}", who, edit)
+        if now:
+            for vip in vips:
+                only = Filter(vips={vip}, backend=served_at(vip, address))
+                self.dataplane.connections.flush(only)
+        return done
+
+    # -- behind the curtain ----------------------------------------------------------------
+
+    def _edited(self, old: Configuration, edit: Edit) -> Configuration:
+        try:
+            new = edit(old)
+        except ValidationError as err:
+            raise usage_error(err.errors()) from err
+        edits.check(new)
+        return new
+
+    def _tidy(self) -> None:
+        """Forget what the last generation needed and this one does not."""
+        number, configuration = self.current
+        names = {nic.name for nic in configuration.nics}
+        self.refusals = {name: why for name, why in self.refusals.items() if name in names}
+        self.master.forget_all_but(configuration.pools)
+        try:
+            self._transition.release_unused(configuration)
+        except Exception:  # the change is made and stored: what is left over is no reason to fail
+            log.exception("generation %d: could not give back unused next hops", number)
+
+    def _is_missing(self, name: str) -> bool:
+        """Whether a NIC is configured and exists, but has no switching processor."""
+        index = self.links.index(name)
+        wanted = any(nic.name == name for nic in self.configuration.nics)
+        if not wanted or index is None:
+            return False
+        found = self.dataplane.attached()
+        return not any((nic.name, nic.ifindex) == (name, index) for nic in found)
+
+    def _follow(self, name: str) -> None:
+        with self._lock:
+            self._following.discard(name)
+            if self._stopped:
+                return
+            for vanished in self.dataplane.refresh_nics():
+                log.warning("NIC %s: vanished", vanished)
+            for nic in self.configuration.nics:
+                if nic.name == name and self._is_missing(name):
+                    self._attach_or_warn(nic)
+            self.routing.refresh()
+
+    def _attach_or_warn(self, nic: Nic) -> None:
+        missing = self._is_missing(nic.name)
+        try:
+            self._attach(nic)
+            if missing:
+                log.info("NIC %s: attached", nic.name)
+        except LbctlError as err:
+            self.refusals[nic.name] = str(err)
+            log.warning("%s", err)
+
+    def _attach(self, nic: Nic) -> None:
+        """Attach *nic*, which may be a new one under the name of one that vanished."""
+        for other in self.dataplane.attached():
+            if other.name == nic.name and other.ifindex != self.links.index(nic.name):
+                self.dataplane.detach(nic.name)
+        self.dataplane.attach(nic)
+        self.refusals.pop(nic.name, None)
+
+    def _detach_strangers(self) -> None:
+        """Detach what a change that never ended has left attached."""
+        wanted = {nic.name for nic in self.configuration.nics}
+        for nic in self.dataplane.attached():
+            if nic.name not in wanted:
+                self.dataplane.detach(nic.name)

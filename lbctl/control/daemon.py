@@ -1,0 +1,212 @@
+"""
+The daemon lbctld: open the switch, take it over, answer the API, and leave it working.
+
+What ends the daemon never ends the switching processors, unless that was asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lbctl import __version__
+from lbctl.control import host, logs, sockets
+from lbctl.control.api import create_app
+from lbctl.control.controller import Controller
+from lbctl.control.notify import notify
+from lbctl.control.routing_daemon import RoutingDaemon
+from lbctl.control.server import Events, Listener, serve
+from lbctl.control.store import Store
+from lbctl.errors import LbctlError
+from lbctl.model import NAME
+from lbctl.shared.tables import Capacity
+from lbctl.switching.dataplane import Dataplane
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+RUN, STATE = Path("/run/lbctl"), Path("/var/lib/lbctl")
+PINS = host.BPFFS / "lbctl"
+SIZES = {
+    "services": "VIPs",
+    "backends": "back-ends of all VIPs together",
+    "slots": "slots of all pools together",
+    "connections": "connections kept in comfort",
+    "next_hops": "hosts and gateways",
+    "routes": "routes",
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says."""
+
+    name: str
+    state_dir: Path
+    pin_dir: Path
+    socket: Path
+    netns: str | None
+    tcp: sockets.Tcp | None
+    capacity: Capacity
+    fresh: bool
+    detach_on_exit: bool
+
+
+def run(options: Options) -> None:
+    """Be the control processor until a signal comes."""
+    os.umask(0o077)
+    host.limit_heaps()
+    host.require_privileges()
+    if options.netns:
+        host.enter_netns(options.netns)
+    with ExitStack() as cleanup:
+        cleanup.enter_context(host.only_one(options.state_dir, options.name))
+        host.require_bpffs(options.pin_dir)
+        if options.fresh:
+            host.remove_pins(options.pin_dir)
+        store = cleanup.enter_context(closing(Store(options.state_dir)))
+        dataplane = Dataplane.open(options.pin_dir, options.capacity)
+        cleanup.callback(dataplane.destroy if options.detach_on_exit else dataplane.close)
+        controller = _controller(options.name, dataplane, store)
+        cleanup.callback(controller.stop)
+        controller.start()
+        listeners = list(_listeners(options, controller, cleanup))
+        events = Events(
+            on_ready=lambda: _say_ready(options, controller),
+            on_stopping=lambda: notify("STOPPING=1"),
+            on_address=controller.on_address,
+        )
+        asyncio.run(serve(listeners, events))
+
+
+def _controller(name: str, dataplane: Dataplane, store: Store) -> Controller:
+    """The controller with its routing daemon: each has to call the other."""
+
+    def on_link(name: str) -> None:
+        controller.on_link(name)
+
+    routing = RoutingDaemon(dataplane.routing, dataplane.attached, on_link)
+    controller = Controller(dataplane, store, routing, name=name)
+    return controller
+
+
+def _listeners(options: Options, controller: Controller, cleanup: ExitStack) -> Iterator[Listener]:
+    app = create_app(controller)
+    yield Listener(cleanup.enter_context(sockets.unix_socket(options.socket)), app)
+    if tcp := options.tcp:
+        gate = sockets.TokenGate(app, tcp.token)
+        yield Listener(cleanup.enter_context(sockets.tcp_socket(tcp)), gate, tcp.cert, tcp.key)
+
+
+def _say_ready(options: Options, controller: Controller) -> None:
+    notify("READY=1")
+    number, configuration = controller.current
+    click.echo(
+        f"lbctld {options.name!r} is ready: generation {number}, NICs: {len(configuration.nics)}, "
+        f"pools: {len(configuration.pools)}, socket: {options.socket}"
+    )
+
+
+def _with_sizes(command: Callable[..., None]) -> Callable[..., None]:
+    """Add an option for the size of each table."""
+    for field in reversed(fields(Capacity)):
+        option = click.option(
+            f"--{field.name.replace('_', '-')}",
+            type=click.IntRange(min=1),
+            default=field.default,
+            show_default=True,
+            help=f"Room for so many {SIZES[field.name]}.",
+        )
+        command = option(command)
+    return command
+
+
+def _name(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    if not re.match(NAME, value):
+        raise click.BadParameter("use at most 63 letters, digits, '.', '_' and '-'")
+    return value
+
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+EXAMPLE = "\b\nExample:\n  $ sudo lbctld --name default --log-format json"
+
+
+@click.command("lbctld", context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXAMPLE)
+@click.option(
+    "--name",
+    default="default",
+    envvar="LBCTL_NAME",
+    callback=_name,
+    show_default=True,
+    help="Which instance this is.",
+)
+@click.option("--netns", help="Network namespace to work in, by name or path.")
+@click.option("--state-dir", type=FOLDER, help=f"Where generations are kept [{STATE}/NAME].")
+@click.option("--pin-dir", type=FOLDER, help=f"Where tables and programs are pinned [{PINS}/NAME].")
+@click.option("--socket", type=FILE, help=f"Unix socket of the API [{RUN}/NAME.sock].")
+@click.option("--listen", metavar="ADDR:PORT", help="Serve the API on TCP as well.")
+@click.option("--tls-cert", type=FILE, help="Certificate for --listen; loopback can do without.")
+@click.option("--tls-key", type=FILE, help="Key of --tls-cert.")
+@click.option("--token-file", type=FILE, help="Token that requests to --listen must bear.")
+@_with_sizes
+@click.option(
+    "--log-level",
+    type=click.Choice(logs.LEVELS),
+    default="info",
+    show_default=True,
+    help="The least that is worth a line.",
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(logs.FORMATS),
+    default="text",
+    show_default=True,
+    help="Lines for people, or JSON for a collector.",
+)
+@click.option("--fresh", is_flag=True, help="Begin with new tables; all connections are forgotten.")
+@click.option(
+    "--detach-on-exit", is_flag=True, help="Take the switching processors away at the end."
+)
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def main(**given: Any) -> None:  # noqa: ANN401 - what click makes of the options above
+    """
+    Run the control processor in the foreground until SIGTERM.
+
+    The switching processors go on when it ends, and the next one takes them over.
+    """
+    logs.start_logging(given["log_level"], given["log_format"])
+    try:
+        run(_options(given))
+    except LbctlError as err:
+        click.echo(f"Error: {err}", err=True)
+        raise SystemExit(err.exit_code) from err
+
+
+def _options(given: dict[str, Any]) -> Options:
+    """What the command line says, with the places that follow from the name."""
+    name, tcp = given["name"], None
+    if given["listen"]:
+        tcp = sockets.tcp_listener(
+            given["listen"], given["tls_cert"], given["tls_key"], given["token_file"]
+        )
+    return Options(
+        name=name,
+        state_dir=given["state_dir"] or STATE / name,
+        pin_dir=given["pin_dir"] or PINS / name,
+        socket=given["socket"] or RUN / f"{name}.sock",
+        netns=given["netns"],
+        tcp=tcp,
+        capacity=Capacity(**{field.name: given[field.name] for field in fields(Capacity)}),
+        fresh=given["fresh"],
+        detach_on_exit=given["detach_on_exit"],
+    )

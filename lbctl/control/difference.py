@@ -1,0 +1,98 @@
+"""
+The difference: what separates two configurations, in lines that people read.
+
+``+`` comes, ``-`` goes, ``~`` changes; the pool, then the thing, then old and new value.  Pure.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lbctl.model import Backend, Configuration, Nic, Pool, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from lbctl.model import Vip
+
+POOL_FIELDS = ("forward", "scheduler", "on_unknown", "table_size")
+BACKEND_FIELDS = ("weight", "state")
+
+
+def difference(old: Configuration, new: Configuration) -> tuple[str, ...]:
+    """Every way in which *new* is not *old*; empty when they are equal."""
+    lines = (*_nics(old, new), *_pools(old, new), *_settings(old.settings, new.settings))
+    if not lines and old != new:
+        return ("~ order of NICs or pools",)
+    return lines
+
+
+def _nics(old: Configuration, new: Configuration) -> Iterator[str]:
+    before, after = ({nic.name: nic for nic in c.nics} for c in (old, new))
+    yield from (f"- nic {name}" for name in before if name not in after)
+    yield from (f"+ nic {name}{_mode(nic)}" for name, nic in after.items() if name not in before)
+    for name, nic in after.items():
+        if name in before and before[name] != nic:
+            yield f"~ nic {name}: mode {before[name].mode} -> {nic.mode}"
+
+
+def _mode(nic: Nic) -> str:
+    return "" if nic == Nic(name=nic.name) else f" mode {nic.mode}"
+
+
+def _pools(old: Configuration, new: Configuration) -> Iterator[str]:
+    before, after = ({pool.name: pool for pool in c.pools} for c in (old, new))
+    yield from (f"- pool {name}" for name in before if name not in after)
+    for name, pool in after.items():
+        if name not in before:
+            yield f"+ pool {name}"
+        elif before[name] != pool:
+            yield from _pool(before[name], pool)
+
+
+def _pool(old: Pool, new: Pool) -> Iterator[str]:
+    lines = (
+        *_fields(f"~ pool {new.name}:", POOL_FIELDS, old, new),
+        *_vips(new.name, old.vips, new.vips),
+        *_backends(old, new),
+    )
+    yield from lines or (f"~ pool {new.name}: order of VIPs or back-ends",)
+
+
+def _fields(start: str, names: Sequence[str], old: object, new: object) -> Iterator[str]:
+    for name in names:
+        before, after = getattr(old, name), getattr(new, name)
+        if before != after:
+            yield f"{start} {name} {before} -> {after}"
+
+
+def _vips(pool: str, old: Sequence[Vip], new: Sequence[Vip]) -> Iterator[str]:
+    before, after = set(old), set(new)
+    yield from (f"- pool {pool}: vip {vip}" for vip in old if vip not in after)
+    yield from (f"+ pool {pool}: vip {vip}" for vip in new if vip not in before)
+
+
+def _backends(old: Pool, new: Pool) -> Iterator[str]:
+    before: Mapping[object, Backend] = {backend.address: backend for backend in old.backends}
+    after: Mapping[object, Backend] = {backend.address: backend for backend in new.backends}
+    for address in before:
+        if address not in after:
+            yield f"- pool {new.name}: back-end {address}"
+    for address, backend in after.items():
+        if address not in before:
+            yield f"+ pool {new.name}: back-end {address}{_details(backend)}"
+        else:
+            start = f"~ pool {new.name}: back-end {address}"
+            yield from _fields(start, BACKEND_FIELDS, before[address], backend)
+
+
+def _details(backend: Backend) -> str:
+    """Say of a new back-end only what is not as usual."""
+    usual = Backend(address=backend.address)
+    changed = (name for name in BACKEND_FIELDS if getattr(backend, name) != getattr(usual, name))
+    return "".join(f" {name} {getattr(backend, name)}" for name in changed)
+
+
+def _settings(old: Settings, new: Settings) -> Iterator[str]:
+    names = tuple(type(new.timeouts).model_fields)
+    yield from _fields("~ settings: timeout", names, old.timeouts, new.timeouts)

@@ -1,0 +1,167 @@
+"""
+The edits: what each verb makes of a configuration.
+
+Pure: every function takes a configuration and returns another, or raises NotFound or Conflict.
+What the values must be in themselves is the model's business.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lbctl.errors import Conflict, LbctlError, NotFound
+from lbctl.model import Backend, Configuration, Nic, Pool, State
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lbctl.model import SocketAddress, Vip
+
+
+def pool_of(configuration: Configuration, name: str) -> Pool:
+    """The pool of that *name*.  Raises NotFound."""
+    if pool := configuration.pool(name):
+        return pool
+    raise NotFound(f"there is no pool {name!r}; see `lbctl pool list`")
+
+
+def backend_of(pool: Pool, address: SocketAddress) -> Backend:
+    """The back-end of *pool* at *address*.  Raises NotFound."""
+    for backend in pool.backends:
+        if backend.address == address:
+            return backend
+    raise NotFound(
+        f"pool {pool.name!r} has no back-end {address}; see `lbctl backend list {pool.name}`"
+    )
+
+
+def put_nic(configuration: Configuration, nic: Nic) -> Configuration:
+    """Attach *nic*, or give it another mode."""
+    names = [other.name for other in configuration.nics]
+    if nic.name not in names:
+        return _with(configuration, nics=(*configuration.nics, nic))
+    nics = tuple(nic if other.name == nic.name else other for other in configuration.nics)
+    return _with(configuration, nics=nics)
+
+
+def remove_nic(configuration: Configuration, name: str) -> Configuration:
+    """Detach the NIC *name*."""
+    nics = tuple(nic for nic in configuration.nics if nic.name != name)
+    if len(nics) == len(configuration.nics):
+        raise NotFound(f"NIC {name!r} is not attached; see `lbctl status`")
+    return _with(configuration, nics=nics)
+
+
+def add_pool(configuration: Configuration, pool: Pool) -> Configuration:
+    """Add *pool* with all it holds."""
+    if configuration.pool(pool.name):
+        raise Conflict(f"pool {pool.name!r} exists already; change it with `lbctl pool set`")
+    _refuse_taken(configuration, pool)
+    return _with(configuration, pools=(*configuration.pools, pool))
+
+
+def set_pool(configuration: Configuration, name: str, fields: Mapping[str, Any]) -> Configuration:
+    """Give the pool *name* other values in *fields*."""
+    pool = pool_of(configuration, name)
+    changed = Pool(**{**dict(pool), **fields})
+    _refuse_taken(configuration, changed)
+    return _with_pool(configuration, changed)
+
+
+def remove_pool(configuration: Configuration, name: str) -> Configuration:
+    """Remove the pool *name* with its VIPs."""
+    gone = pool_of(configuration, name)
+    return _with(configuration, pools=tuple(p for p in configuration.pools if p is not gone))
+
+
+def add_vip(configuration: Configuration, name: str, vip: Vip) -> Configuration:
+    """Give the pool *name* one more VIP."""
+    pool = pool_of(configuration, name)
+    if vip in pool.vips:
+        raise Conflict(f"pool {name!r} has VIP {vip} already; see `lbctl pool show {name}`")
+    return set_pool(configuration, name, {"vips": (*pool.vips, vip)})
+
+
+def remove_vip(configuration: Configuration, name: str, vip: Vip) -> Configuration:
+    """Take a VIP from the pool *name*."""
+    pool = pool_of(configuration, name)
+    if vip not in pool.vips:
+        raise NotFound(f"pool {name!r} has no VIP {vip}; see `lbctl pool show {name}`")
+    return set_pool(configuration, name, {"vips": tuple(v for v in pool.vips if v != vip)})
+
+
+def add_backend(configuration: Configuration, name: str, backend: Backend) -> Configuration:
+    """Give the pool *name* one more back-end."""
+    pool = pool_of(configuration, name)
+    if any(other.address == backend.address for other in pool.backends):
+        raise Conflict(
+            f"pool {name!r} has back-end {backend.address} already; "
+            f"change it with `lbctl backend set {name} {backend.address}`"
+        )
+    return set_pool(configuration, name, {"backends": (*pool.backends, backend)})
+
+
+def set_backend(
+    configuration: Configuration,
+    name: str,
+    address: SocketAddress,
+    *,
+    weight: int | None = None,
+    state: State | None = None,
+) -> Configuration:
+    """Give a back-end of the pool *name* another weight or state."""
+    pool = pool_of(configuration, name)
+    old = backend_of(pool, address)
+    new = Backend(
+        address=address,
+        weight=old.weight if weight is None else weight,
+        state=old.state if state is None else state,
+    )
+    backends = tuple(new if backend is old else backend for backend in pool.backends)
+    return set_pool(configuration, name, {"backends": backends})
+
+
+def remove_backend(
+    configuration: Configuration, name: str, address: SocketAddress
+) -> Configuration:
+    """Take a back-end from the pool *name*."""
+    pool = pool_of(configuration, name)
+    gone = backend_of(pool, address)
+    return set_pool(configuration, name, {"backends": tuple(b for b in pool.backends if b != gone)})
+
+
+def check(configuration: Configuration) -> None:
+    """Refuse what each value allows but the switch cannot do."""
+    for pool in configuration.pools:
+        if any(vip.port == 0 for vip in pool.vips):
+            _refuse_same_host(pool)
+
+
+def _refuse_same_host(pool: Pool) -> None:
+    seen: dict[object, SocketAddress] = {}
+    for backend in pool.backends:
+        other = seen.setdefault(backend.address.address, backend.address)
+        if other != backend.address:
+            raise LbctlError(
+                f"pool {pool.name!r}: a VIP with port * keeps the packet's port, so back-ends "
+                f"{other} and {backend.address} are the same; name that server once"
+            )
+
+
+def _refuse_taken(configuration: Configuration, pool: Pool) -> None:
+    for other in configuration.pools:
+        for vip in other.vips:
+            if other.name != pool.name and vip in pool.vips:
+                raise Conflict(
+                    f"VIP {vip} belongs to pool {other.name!r}; "
+                    f"take it from there with `lbctl vip remove {other.name} {vip}`"
+                )
+
+
+def _with(configuration: Configuration, **fields: object) -> Configuration:
+    return Configuration(**{**dict(configuration), **fields})
+
+
+def _with_pool(configuration: Configuration, pool: Pool) -> Configuration:
+    pools = tuple(pool if p.name == pool.name else p for p in configuration.pools)
+    return _with(configuration, pools=pools)

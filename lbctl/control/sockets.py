@@ -1,0 +1,176 @@
+"""
+The sockets: where the API is served, and who may use it.
+
+On the Unix socket the file's owner and mode decide: root and the group lbctl.  A TCP listener
+asks every request for a token, and for TLS unless it listens on loopback.
+"""
+
+from __future__ import annotations
+
+import grp
+import hmac
+import os
+import socket
+import ssl
+import stat
+from contextlib import contextmanager, suppress
+from http import HTTPStatus
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, NamedTuple
+
+from starlette.datastructures import Headers
+
+from lbctl.control.api import problem
+from lbctl.errors import Conflict, LbctlError, NotPermitted, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+GROUP = "lbctl"
+PORTS = range(1 << 16)  # 0: the kernel chooses
+TOKEN_MIN = 16  # characters; fewer can be guessed
+
+
+class Tcp(NamedTuple):
+    """A TCP listener that the administrator turned on."""
+
+    host: str
+    port: int
+    token: str
+    cert: Path | None
+    key: Path | None
+
+
+@contextmanager
+def unix_socket(path: Path) -> Iterator[socket.socket]:
+    """A listening socket at *path* for root and the group lbctl; removed afterwards."""
+    try:
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        _remove_stale(path)
+        listener = _bound(path)
+    except OSError as err:
+        raise LbctlError(f"{path}: {err.strerror or err}; choose another --socket") from err
+    with listener:
+        inode = path.stat().st_ino
+        try:
+            yield listener
+        finally:
+            with suppress(OSError):
+                if path.stat().st_ino == inode:
+                    path.unlink()
+
+
+def _bound(path: Path) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        before = os.umask(0o177)  # nobody else may connect, not even before the mode is set
+        try:
+            listener.bind(str(path))
+        finally:
+            os.umask(before)
+        with suppress(KeyError):  # without that group: root only
+            os.chown(path, 0, grp.getgrnam(GROUP).gr_gid)
+            path.chmod(0o660)
+        listener.listen()
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove a socket that nobody answers on, and nothing else."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise Conflict(f"{path}: exists and is not a socket; choose another --socket")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+            return
+    raise Conflict(f"{path}: another program answers there; stop it or choose another --socket")
+
+
+def tcp_listener(listen: str, cert: Path | None, key: Path | None, token_file: Path | None) -> Tcp:
+    """Read the options of the TCP listener.  Raises UsageError when they would not be safe."""
+    host, port = _host_and_port(listen)
+    if token_file is None:
+        raise UsageError(f"--listen {listen}: a listener needs a --token-file")
+    if bool(cert) != bool(key):
+        raise UsageError("--tls-cert and --tls-key belong together; give both")
+    if cert is None and not ip_address(host).is_loopback:
+        raise UsageError(
+            f"--listen {listen}: only a loopback address may go without TLS; "
+            f"give --tls-cert and --tls-key"
+        )
+    if cert and key:
+        _check_certificate(cert, key)
+    return Tcp(host, port, _token(token_file), cert, key)
+
+
+@contextmanager
+def tcp_socket(tcp: Tcp) -> Iterator[socket.socket]:
+    """A listening TCP socket."""
+    family = socket.AF_INET6 if ":" in tcp.host else socket.AF_INET
+    try:
+        listener = socket.create_server((tcp.host, tcp.port), family=family)
+    except OSError as err:
+        raise LbctlError(f"--listen {tcp.host} port {tcp.port}: {err.strerror}") from err
+    with listener:
+        yield listener
+
+
+class TokenGate:
+    """The API behind a token: ``Authorization: Bearer TOKEN``."""
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        self._app = app
+        self._expected = f"Bearer {token}".encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the request through, or answer that it is not permitted."""
+        given = Headers(scope=scope).get("authorization", "").encode("latin-1")
+        if hmac.compare_digest(given, self._expected):
+            await self._app(scope, receive, send)
+            return
+        refusal = NotPermitted("the token is missing or wrong; send Authorization: Bearer TOKEN")
+        await problem(refusal, HTTPStatus.UNAUTHORIZED)(scope, receive, send)
+
+
+def _host_and_port(listen: str) -> tuple[str, int]:
+    host, _, port = listen.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    with suppress(ValueError):
+        address, number = ip_address(host), int(port)
+        if number in PORTS:
+            return str(address), number
+    raise UsageError(f"--listen {listen!r} is not ADDRESS:PORT, such as 127.0.0.1:8080")
+
+
+def _token(path: Path) -> str:
+    try:
+        if path.stat().st_mode & stat.S_IROTH:
+            raise NotPermitted(f"{path}: everybody can read the token; run `chmod 600 {path}`")
+        token = path.read_text().strip()
+    except OSError as err:
+        raise LbctlError(f"{path}: {err.strerror}") from err
+    if len(token) < TOKEN_MIN or not token.isascii():
+        raise UsageError(
+            f"{path}: a token has at least {TOKEN_MIN} ASCII characters; "
+            f"make one with `openssl rand -hex 32`"
+        )
+    return token
+
+
+def _check_certificate(cert: Path, key: Path) -> None:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key)
+    except (OSError, ssl.SSLError) as err:
+        raise LbctlError(f"{cert}, {key}: not a certificate with its key ({err})") from err

@@ -1,0 +1,165 @@
+"""
+The transition: take the switch from one configuration to another, with a way back at every step.
+
+What each step did is put on a stack of undo actions before the next one is tried.  The caller
+unwinds it when anything fails, and drops it when the new configuration is stored.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from lbctl.control.master import wanted_share
+from lbctl.errors import LbctlError, NotFound
+from lbctl.model import Mode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import ExitStack
+
+    from lbctl.control.links import Links
+    from lbctl.control.master import Master
+    from lbctl.control.routing_daemon import RoutingDaemon
+    from lbctl.model import Backend, Configuration, IPAddress, Nic, Pool, SocketAddress
+    from lbctl.switching.dataplane import Dataplane
+    from lbctl.switching.nics import AttachedNic
+
+PATIENCE = 3.0  # seconds in which a new back-end's neighbour must answer
+
+log = logging.getLogger(__name__)
+
+
+class Transition:
+    """The steps of a change; the caller holds the lock."""
+
+    def __init__(
+        self, dataplane: Dataplane, routing: RoutingDaemon, links: Links, master: Master
+    ) -> None:
+        self._dataplane = dataplane
+        self._routing = routing
+        self._links = links
+        self._master = master
+        self.own: frozenset[IPAddress] | None = None  # of the VIPs, as published; None: not yet
+
+    def prepare(
+        self, old: Configuration, new: Configuration, undo: ExitStack, *, force: bool
+    ) -> None:
+        """Do all that comes before the tables: program, NICs, the ways to the back-ends."""
+        if not force:
+            self.require_nics(old, new)
+        undo.callback(_quietly, self._dataplane.ensure, old)
+        self._dataplane.ensure(new)
+        undo.callback(_quietly, self._routing.refresh)  # when all else has been put back
+        for nic in new.nics:
+            self._attach(nic, _named(old, nic.name), undo)
+        undo.callback(_quietly, self.release_unused, old)
+        self._reach(old, new, force=force)
+
+    def require_nics(self, old: Configuration, new: Configuration) -> None:
+        """Refuse a NIC that is new in *new* and does not exist."""
+        for nic in new.nics:
+            if not _named(old, nic.name) and self._links.index(nic.name) is None:
+                raise NotFound(f"there is no NIC {nic.name!r} here; see `ip link`")
+
+    def publish(self, configuration: Configuration, number: int) -> None:
+        """Make *configuration* the one that the switching processors read."""
+        table = self._dataplane.routing
+        services = self._master.services(configuration.pools, table.destination)
+        own = self.own_vips(configuration)
+        timeouts = configuration.settings.timeouts
+        self._dataplane.configuration.publish(services, timeouts, number, own)
+        self.own = own
+
+    def own_vips(self, configuration: Configuration) -> frozenset[IPAddress]:
+        """The addresses of VIPs that the kernel of the switch has too."""
+        hosts = {vip.address for pool in configuration.pools for vip in pool.vips}
+        return frozenset(host for host in hosts if self._links.is_own(host))
+
+    def switch_over(
+        self, old: Configuration, old_number: int, new: Configuration, number: int, undo: ExitStack
+    ) -> None:
+        """Publish *new*, then let go of the NICs that it has no more."""
+        undo.callback(_quietly, self.publish, old, old_number)
+        self.publish(new, number)
+        gone = [nic for nic in old.nics if not _named(new, nic.name) and self._found(nic.name)]
+        for nic in gone:
+            undo.callback(_quietly, self._dataplane.attach, nic)
+            self._dataplane.detach(nic.name)
+        if gone:
+            self._routing.refresh()
+
+    def release_unused(self, configuration: Configuration) -> None:
+        """Give back the next hops of hosts that no pool names and no connection needs."""
+        table = self._dataplane.routing
+        # A removed back-end keeps its record, and that its next hop, for its last connections.
+        records = self._dataplane.configuration.backends()
+        needed = {record.address.address for record in records.values()}
+        needed |= {backend.address.address for _, backend in _backends(configuration)}
+        for address in table.destinations():
+            if address not in needed:
+                table.release(address)
+
+    def _attach(self, nic: Nic, before: Nic | None, undo: ExitStack) -> None:
+        if nic == before or self._links.index(nic.name) is None:
+            return
+        found = self._found(nic.name)
+        if found and before:
+            if found.mode == nic.mode or (found.mode == Mode.NATIVE and nic.mode is Mode.AUTO):
+                return
+            undo.callback(_quietly, self._dataplane.attach, before)
+            self._dataplane.detach(nic.name)  # a NIC has one mode at a time
+        self._dataplane.attach(nic)
+        undo.callback(_quietly, self._dataplane.detach, nic.name)
+
+    def _reach(self, old: Configuration, new: Configuration, *, force: bool) -> None:
+        """Prove that there is a way to every back-end that begins to get connections."""
+        for _, backend in _backends(new):
+            self._dataplane.routing.destination(backend.address.address)
+        self._routing.refresh()
+        known = _serving(old)
+        fresh = {key: host for key, host in _serving(new).items() if key not in known}
+        if not fresh or force:
+            return
+        if not self._dataplane.attached():
+            pool, address = next(iter(fresh))
+            raise LbctlError(
+                f"back-end {address} of pool {pool!r} cannot be reached: no NIC is attached; "
+                f"run `lbctl attach IFACE...` first"
+            )
+        reasons = self._routing.resolve(set(fresh.values()), PATIENCE)
+        failed = [(key, reason) for key, host in fresh.items() if (reason := reasons[host])]
+        if failed:
+            (pool, address), reason = failed[0]
+            more = f" (and {len(failed) - 1} more back-ends)" if len(failed) > 1 else ""
+            raise LbctlError(
+                f"back-end {address} of pool {pool!r} cannot be reached: {reason}{more}"
+            )
+
+    def _found(self, name: str) -> AttachedNic | None:
+        return next((nic for nic in self._dataplane.attached() if nic.name == name), None)
+
+
+def _named(configuration: Configuration, name: str) -> Nic | None:
+    return next((nic for nic in configuration.nics if nic.name == name), None)
+
+
+def _backends(configuration: Configuration) -> Iterator[tuple[Pool, Backend]]:
+    return ((pool, backend) for pool in configuration.pools for backend in pool.backends)
+
+
+def _serving(configuration: Configuration) -> dict[tuple[str, SocketAddress], IPAddress]:
+    """Pool and address of every back-end that gets new connections, and its host."""
+    return {
+        (pool.name, backend.address): backend.address.address
+        for pool, backend in _backends(configuration)
+        if wanted_share(backend)
+    }
+
+
+def _quietly(action: Callable[..., object], *arguments: object) -> None:
+    """Put something back; when even that fails, the log says so and the rest goes on."""
+    try:
+        action(*arguments)
+    except Exception:
+        log.exception("%s: could not put back what was", getattr(action, "__name__", action))

@@ -1,0 +1,72 @@
+"""
+Validation: say in one line which value of a request or file cannot be right, and why.
+
+Takes the errors that pydantic lists and turns them into the words of a `UsageError`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lbctl.errors import UsageError
+from lbctl.model import NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+SHOWN = 60  # characters of a wrong value that are worth repeating
+DEMANDS = {  # kinds of errors that pydantic describes in the words of Python
+    "tuple_type": "a list",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "bool_parsing": "true or false",
+    "string_type": "a text",
+}
+SENTENCES = {
+    "missing": "is missing",
+    "extra_forbidden": "there is no such key; check its spelling",
+}
+PLACES = ("body", "query", "path", "header")  # what FastAPI puts before the field
+
+
+def usage_error(errors: Sequence[Mapping[str, Any]]) -> UsageError:
+    """Make one line of the first of pydantic's *errors*, and say how many there are."""
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    return UsageError(f"{_describe(errors[0])}{more}")
+
+
+def _describe(error: Mapping[str, Any]) -> str:
+    field = _field(error["loc"])
+    text = _text(error)
+    return f"{field}: {text}" if field else text
+
+
+def _field(location: Sequence[str | int]) -> str:
+    """Write where it is as people do: ``pools[0].backends[1].weight``."""
+    parts = location[1:] if location and location[0] in PLACES else location
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
+    return text.removeprefix(".")
+
+
+def _text(error: Mapping[str, Any]) -> str:
+    kind, message, context = error["type"], str(error["msg"]), error.get("ctx", {})
+    if kind == "json_invalid":
+        return f"not valid JSON: {context.get('error', message)}"
+    if kind in SENTENCES:
+        return SENTENCES[kind]
+    if kind == "value_error":  # raised by the model, in its own words
+        return message.removeprefix("Value error, ")
+    shown = _shown(error.get("input"))
+    if context.get("pattern") == NAME:
+        return f"{shown} is not a name; use at most 63 letters, digits, '.', '_' and '-'"
+    demand = DEMANDS.get(kind) or message.removeprefix("Input should be ")
+    start = "must be " if demand != message else ""
+    return f"{start}{demand[0].lower()}{demand[1:]}, not {shown}"
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."

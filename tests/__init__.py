@@ -1,0 +1,1 @@
+"""The tests of lbctl: one folder per tier, see CONTRIBUTING.md."""

@@ -1,0 +1,46 @@
+"""The tutorial, typed in as it stands: what the page shows is what happens."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from lbctl.testbed import Testbed
+from tests.support.console import Console, agrees, steps
+
+PAGE = Path(__file__).parents[2] / "docs" / "tutorial" / "first-switch.md"
+PREPARATION = ("sudo ", "PATH=")  # the reader's; here it is done
+
+
+@pytest.fixture
+def name():
+    """Name an instance and a test bed like no other, and remove what is left of them."""
+    name = f"tutorial{uuid4().hex[:8]}"
+    yield name
+    bed = Testbed(name)
+    if bed.file.exists():
+        Testbed.load(name).down()
+    for folder in ("/var/lib/lbctl", "/sys/fs/bpf/lbctl"):
+        shutil.rmtree(Path(folder) / name, ignore_errors=True)
+
+
+def own(line, name):
+    """Put *name* where the page has the default names."""
+    line = line.replace("lbctl testbed up", f"lbctl testbed up --prefix {name}")
+    line = line.replace("lbctl testbed down", f"lbctl testbed down --prefix {name}")
+    return line.replace("lbtb", name).replace("default", name)
+
+
+def test_the_tutorial_is_true(name):
+    """
+    Every command works and says what the page says, figures aside.
+    """
+    page = [step for step in steps(PAGE.read_text()) if not step.command.startswith(PREPARATION)]
+    with Console({"LBCTL_NAME": name}) as console:
+        for step in page:
+            shown = tuple(own(line, name) for line in step.output)
+            answer = console.type(own(step.command, name), len(shown) - shown.count("..."))
+            assert agrees(shown, answer), "\n".join([f"{step.line}: {step.command}", *answer])

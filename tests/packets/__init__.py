@@ -1,0 +1,1 @@
+"""Single packets through the real program, one file per stage."""

@@ -1,0 +1,1 @@
+"""What tests share: features of the kernel, privilege, frames, program runs, wires."""

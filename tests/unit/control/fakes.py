@@ -1,0 +1,241 @@
+"""A switch without a kernel: what the controller asks of its neighbours, remembered in lists."""
+
+# ruff: noqa: D102 - each method does what the real one says
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lbctl.errors import Conflict, NotFound
+from lbctl.model import Configuration, SocketAddress, Vip
+from lbctl.shared.configuration import BackendRecord
+from lbctl.shared.connections import Connection, Filter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from lbctl.model import IPAddress, Nic
+
+VIP = Vip.parse("203.0.113.10:80/tcp")
+ONE, TWO = (SocketAddress.parse(f"10.0.1.1{n}:8080") for n in (1, 2))
+COUNTER = np.dtype([(n, "u8") for n in ("packets_in", "bytes_in", "packets_out", "bytes_out")])
+
+
+def configured(**fields: Any) -> Configuration:
+    """A configuration from plain data."""
+    return Configuration.model_validate(fields)
+
+
+def web(*weights: int, **fields: Any) -> dict[str, Any]:
+    """The pool web as plain data, with a back-end 10.0.1.11, .12, ... for each weight."""
+    backends = [
+        {"address": f"10.0.1.{11 + i}:8080", "weight": weight} for i, weight in enumerate(weights)
+    ]
+    pool = {"name": "web", "vips": [str(VIP)], "backends": backends, "table_size": 101}
+    return {**pool, **fields}
+
+
+class Tables:
+    """The configuration table: remembers what was published."""
+
+    def __init__(self) -> None:
+        self.generation = 0
+        self.active_buffer = "A"
+        self.services: tuple[Any, ...] = ()
+        self.local: frozenset[IPAddress] = frozenset()
+        self.history: list[int] = []
+        self.before_publish: Callable[[int], None] = lambda _: None
+        self.after_publish: Callable[[int], None] = lambda _: None
+        self.kept: dict[int, BackendRecord] = {}  # removed, but with connections
+
+    def publish(self, services: Any, timeouts: Any, generation: int, local: Any) -> None:
+        self.before_publish(generation)
+        self.services, self.timeouts, self.generation = services, timeouts, generation
+        self.local = local
+        self.active_buffer = "B" if self.active_buffer == "A" else "A"
+        self.history.append(generation)
+        self.after_publish(generation)
+
+    def backends(self) -> dict[int, BackendRecord]:
+        named = [BackendRecord(s.vip, b.address) for s in self.services for b in s.backends]
+        return dict(enumerate(named)) | self.kept
+
+    def backend_index(self, vip: Vip, address: SocketAddress) -> int | None:
+        wanted = BackendRecord(vip, address)
+        return next((i for i, record in self.backends().items() if record == wanted), None)
+
+
+class Connections:
+    """The connection table: rows that a test puts there."""
+
+    size = 1024
+
+    def __init__(self, tables: Tables) -> None:
+        self.tables = tables
+        self.rows: list[Connection] = []
+        self.flushed: list[Filter] = []
+
+    def used(self) -> int:
+        return len(self.rows)
+
+    def count(self, only: Filter) -> int:
+        return len(self.list(only))
+
+    def count_by_backend(self) -> np.ndarray:
+        counts = np.zeros(64, np.int64)
+        for row in self.rows:
+            counts[self.tables.backend_index(row.vip, row.backend)] += 1
+        return counts
+
+    def list(self, only: Filter, limit: int | None = None) -> list[Connection]:
+        found = [
+            row
+            for row in self.rows
+            if (only.vips is None or row.vip in only.vips)
+            and only.backend in (None, row.backend)
+            and (only.client is None or row.client.address == only.client[0])
+        ]
+        return found[:limit]
+
+    def flush(self, only: Filter) -> int:
+        self.flushed.append(only)
+        return len(self.list(only))
+
+
+class Routes:
+    """The routing table: which hosts have a next hop."""
+
+    def __init__(self) -> None:
+        self.hosts: dict[IPAddress, int] = {}
+
+    def destination(self, address: IPAddress) -> int:
+        return self.hosts.setdefault(address, max(self.hosts.values(), default=0) + 1)
+
+    def destinations(self) -> dict[IPAddress, int]:
+        return dict(self.hosts)
+
+    def release(self, address: IPAddress) -> None:
+        del self.hosts[address]
+
+
+class Dataplane:
+    """The switch: NICs that exist are attached, anything else raises as the real one does."""
+
+    def __init__(self, links: Links) -> None:
+        self.links = links
+        self.configuration = Tables()
+        self.connections = Connections(self.configuration)
+        self.routing = Routes()
+        self.counters = SimpleNamespace(
+            by_nic=lambda: iter(self.counts), by_backend=lambda: self.traffic
+        )
+        self.counts: list[Any] = []
+        self.traffic = np.zeros(64, COUNTER)
+        self.nics: dict[str, Any] = {}
+        self.foreign: set[str] = set()
+        self.calls: list[str] = []
+        self.ensured: list[Configuration] = []
+        self.fail: dict[str, Exception] = {}
+
+    def _do(self, call: str) -> None:
+        self.calls.append(call)
+        if error := self.fail.pop(call, None):
+            raise error
+
+    def ensure(self, configuration: Configuration) -> None:
+        self._do("ensure")
+        self.ensured.append(configuration)
+
+    def attach(self, nic: Nic) -> None:
+        self._do(f"attach {nic.name} {nic.mode}")
+        if nic.name in self.foreign:
+            raise Conflict(f"{nic.name}: another XDP program is attached")
+        if (index := self.links.index(nic.name)) is None:
+            raise NotFound(f"{nic.name}: no such NIC")
+        mode = "native" if nic.mode == "auto" else str(nic.mode)
+        self.nics[nic.name] = SimpleNamespace(
+            name=nic.name, ifindex=index, mode=mode, program_tag="938c70b5", slot=index, warning=""
+        )
+
+    def detach(self, name: str) -> None:
+        self._do(f"detach {name}")
+        if name not in self.nics:
+            raise NotFound(f"{name}: not attached")
+        del self.nics[name]
+
+    def attached(self) -> list[Any]:
+        return list(self.nics.values())
+
+    def close(self) -> None:
+        self._do("close")
+
+    def destroy(self) -> None:
+        self._do("destroy")
+
+    def refresh_nics(self) -> list[str]:
+        gone = [n.name for n in self.nics.values() if self.links.index(n.name) != n.ifindex]
+        for name in gone:
+            del self.nics[name]
+        return gone
+
+
+class Routing:
+    """The routing daemon: every host answers but those in `unreachable`."""
+
+    def __init__(self) -> None:
+        self.unreachable: dict[IPAddress, str] = {}
+        self.calls: list[str] = []
+        self.asked: set[IPAddress] = set()
+
+    def start(self) -> None:
+        self.calls.append("start")
+
+    def stop(self) -> None:
+        self.calls.append("stop")
+
+    def refresh(self) -> None:
+        self.calls.append("refresh")
+
+    def resolve(self, addresses: Iterable[IPAddress], _timeout: float) -> dict[IPAddress, Any]:
+        self.asked = set(addresses)
+        return {address: self.unreachable.get(address) for address in self.asked}
+
+    def warnings(self) -> list[str]:
+        return list(self.unreachable.values())
+
+    def routes_view(self) -> list[dict[str, Any]]:
+        blackhole = {"prefix": "192.0.2.0/24", "next_hop": None, "nic": None, "mac": None}
+        return [{**blackhole, "state": "no-route"}]
+
+    def neighbors_view(self) -> list[dict[str, Any]]:
+        mac = "02:00:00:00:00:0b"
+        host = {"address": "10.0.1.11", "nic": "eth0", "mac": mac, "state": "reachable"}
+        return [{**host, "used_by": ["10.0.1.11"]}]
+
+
+class Links:
+    """The namespace: two NICs that are up, and no address of its own."""
+
+    def __init__(self) -> None:
+        self.indices = {"eth0": 2, "eth1": 3}
+        self.down: set[str] = set()
+        self.own: set[IPAddress] = set()
+
+    def index(self, name: str) -> int | None:
+        return self.indices.get(name)
+
+    def is_up(self, name: str) -> bool:
+        return name not in self.down
+
+    def is_own(self, address: IPAddress) -> bool:
+        return address in self.own
+
+
+def connection(number: int = 1, backend: SocketAddress = ONE, vip: Vip = VIP) -> Connection:
+    """An established connection of the client 198.51.100.NUMBER."""
+    client = SocketAddress(ip_address(f"198.51.100.{number}"), 40000)
+    return Connection(vip.protocol, client, vip, backend, "established", 1.5)

@@ -1,0 +1,132 @@
+"""What each verb makes of a configuration, and what it refuses."""
+
+from __future__ import annotations
+
+import pytest
+
+from lbctl.control import edits
+from lbctl.errors import Conflict, LbctlError, NotFound
+from lbctl.model import Backend, Nic, Pool, SocketAddress, State, Vip
+from tests.unit.control.fakes import ONE, TWO, VIP, configured, web
+
+DNS = {"name": "dns", "vips": ["203.0.113.53:53/udp"]}
+BASE = configured(nics=[{"name": "eth0"}], pools=[web(1, 2), DNS])
+THREE = SocketAddress.parse("10.0.1.13:8080")
+OTHER = Vip.parse("203.0.113.11:80/tcp")
+
+
+def test_a_pool_is_added_at_the_end():
+    """The others stay as they are."""
+    new = Pool(name="new")
+
+    assert edits.add_pool(BASE, new).pools == (*BASE.pools, new)
+
+
+def test_set_pool_changes_what_it_names():
+    """The rest of the pool stays."""
+    after = edits.set_pool(BASE, "web", {"table_size": 7}).pool("web")
+
+    assert (after.table_size, after.backends) == (7, BASE.pool("web").backends)
+
+
+def test_a_back_end_keeps_what_is_not_named():
+    """Weight alone, state alone."""
+    after = edits.set_backend(BASE, "web", TWO, state=State.DRAINING)
+    after = edits.set_backend(after, "web", ONE, weight=9)
+
+    assert after.pool("web").backends == (
+        Backend(address=ONE, weight=9),
+        Backend(address=TWO, weight=2, state=State.DRAINING),
+    )
+
+
+def test_removing_is_the_reverse_of_adding():
+    """Of each kind of thing."""
+    assert edits.remove_pool(edits.add_pool(BASE, Pool(name="new")), "new") == BASE
+    assert edits.remove_vip(edits.add_vip(BASE, "web", OTHER), "web", OTHER) == BASE
+    three = Backend(address=THREE)
+    assert edits.remove_backend(edits.add_backend(BASE, "web", three), "web", THREE) == BASE
+    assert edits.remove_nic(edits.put_nic(BASE, Nic(name="eth1")), "eth1") == BASE
+
+
+def test_attaching_again_changes_the_mode():
+    """It is the same NIC."""
+    assert edits.put_nic(BASE, Nic(name="eth0", mode="generic")).nics == (
+        Nic(name="eth0", mode="generic"),
+    )
+
+
+REFUSED = {
+    "a pool that exists": (
+        lambda: edits.add_pool(BASE, Pool(name="web")),
+        Conflict,
+        "pool 'web' exists already; change it with `lbctl pool set`",
+    ),
+    "a new pool with a VIP of another": (
+        lambda: edits.add_pool(BASE, Pool(name="new", vips=(VIP,))),
+        Conflict,
+        "take it from there with `lbctl vip remove web 203.0.113.10:80/tcp`",
+    ),
+    "a VIP of another pool": (
+        lambda: edits.add_vip(BASE, "dns", VIP),
+        Conflict,
+        "belongs to pool 'web'",
+    ),
+    "a VIP twice": (
+        lambda: edits.add_vip(BASE, "web", VIP),
+        Conflict,
+        "pool 'web' has VIP 203.0.113.10:80/tcp already",
+    ),
+    "a VIP that is not there": (
+        lambda: edits.remove_vip(BASE, "web", OTHER),
+        NotFound,
+        "pool 'web' has no VIP 203.0.113.11:80/tcp; see `lbctl pool show web`",
+    ),
+    "a back-end twice": (
+        lambda: edits.add_backend(BASE, "web", Backend(address=ONE, weight=5)),
+        Conflict,
+        "already; change it with `lbctl backend set web 10.0.1.11:8080`",
+    ),
+    "a back-end that is not there": (
+        lambda: edits.set_backend(BASE, "web", THREE, weight=1),
+        NotFound,
+        "pool 'web' has no back-end 10.0.1.13:8080; see `lbctl backend list web`",
+    ),
+    "a pool that is not there": (
+        lambda: edits.remove_pool(BASE, "nope"),
+        NotFound,
+        "there is no pool 'nope'; see `lbctl pool list`",
+    ),
+    "a NIC that is not attached": (
+        lambda: edits.remove_nic(BASE, "eth7"),
+        NotFound,
+        "NIC 'eth7' is not attached; see `lbctl status`",
+    ),
+    "one server twice behind any port": (
+        lambda: edits.check(
+            configured(
+                pools=[
+                    {
+                        "name": "any",
+                        "vips": ["203.0.113.10:*/tcp"],
+                        "backends": [{"address": "10.0.1.11:1"}, {"address": "10.0.1.11:2"}],
+                    }
+                ]
+            )
+        ),
+        LbctlError,
+        "back-ends 10.0.1.11:1 and 10.0.1.11:2 are the same; name that server once",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_is_refused(case):
+    """The object, the reason, what to type."""
+    edit, kind, text = case
+
+    with pytest.raises(kind) as caught:
+        edit()
+
+    assert text in str(caught.value)
+    assert type(caught.value) is kind

@@ -1,0 +1,82 @@
+"""A wrong value is one line that names the field."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from lbctl.control.validation import usage_error
+from lbctl.errors import UsageError
+from lbctl.model import Configuration
+
+BACKEND = {"address": "10.0.1.11:8080"}
+CASES = {
+    "a misspelt key": (
+        {"pools": [{"name": "web", "forwrad": "nat"}]},
+        "pools[0].forwrad: there is no such key; check its spelling",
+    ),
+    "a number too large": (
+        {
+            "pools": [
+                {
+                    "name": "web",
+                    "backends": [BACKEND, {"address": "10.0.1.12:8080", "weight": 70000}],
+                }
+            ]
+        },
+        "pools[0].backends[1].weight: must be less than or equal to 65535, not 70000",
+    ),
+    "a word that is none of the choices": (
+        {"pools": [{"name": "web", "forward": "magic"}]},
+        "pools[0].forward: must be 'nat' or 'dsr', not 'magic'",
+    ),
+    "a missing key": ({"pools": [{}]}, "pools[0].name: is missing"),
+    "a name with a space": (
+        {"pools": [{"name": "we b"}]},
+        "pools[0].name: 'we b' is not a name; use at most 63 letters, digits, '.', '_' and '-'",
+    ),
+    "a VIP without protocol": (
+        {"pools": [{"name": "web", "vips": ["203.0.113.10:80"]}]},
+        "pools[0].vips[0]: '203.0.113.10:80' is not ADDRESS:PORT/PROTOCOL; add /tcp or /udp",
+    ),
+    "a contradiction": (
+        {"pools": [{"name": "web"}, {"name": "web"}]},
+        "pool 'web' is named twice",
+    ),
+    "a mapping instead of a list": (
+        {"pools": {"name": "web"}},
+        "pools: must be a list, not {'name': 'web'}",
+    ),
+    "a word instead of a number": (
+        {"pools": [{"name": "web", "table_size": "large"}]},
+        "pools[0].table_size: must be a whole number, not 'large'",
+    ),
+    "a name too long for a NIC": (
+        {"nics": [{"name": "a-name-too-long-for-linux"}]},
+        "nics[0].name: string should have at most 15 characters, not 'a-name-too-long-for-linux'",
+    ),
+    "several at once": (
+        {"pools": [{"name": "web", "a": 1, "b": 2, "c": 3}]},
+        "pools[0].a: there is no such key; check its spelling (and 2 more)",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_the_first_wrong_value_is_described(case):
+    """Exit status 2, the field, what it must be, what it is."""
+    given, text = case
+    with pytest.raises(ValidationError) as caught:
+        Configuration.model_validate(given)
+
+    error = usage_error(caught.value.errors())
+
+    assert (type(error), str(error)) == (UsageError, text)
+
+
+def test_a_long_value_is_cut():
+    """One line stays one line."""
+    with pytest.raises(ValidationError) as caught:
+        Configuration.model_validate({"pools": "x" * 999})
+
+    assert len(str(usage_error(caught.value.errors()))) < 120
