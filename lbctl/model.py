@@ -8,6 +8,7 @@ written as people write them: ``203.0.113.10:80/tcp``, ``[2001:db8::1]:80/tcp``,
 from __future__ import annotations
 
 import re
+from collections import Counter
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Annotated, NamedTuple, Self
@@ -191,9 +192,9 @@ class Pool(Model):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         addresses = [backend.address for backend in self.backends]
-        if twice := {str(a) for a in addresses if addresses.count(a) > 1}:
+        if twice := {str(a) for a, count in Counter(addresses).items() if count > 1}:
             raise ValueError(f"pool {self.name!r}: back-end {min(twice)} is named twice")
-        if twice := {str(v) for v in self.vips if self.vips.count(v) > 1}:
+        if twice := {str(v) for v, count in Counter(self.vips).items() if count > 1}:
             raise ValueError(f"pool {self.name!r}: VIP {min(twice)} is named twice")
         families = {vip.address.version for vip in self.vips}
         families |= {address.address.version for address in addresses}

@@ -145,7 +145,7 @@ class ConnectionTable:
             found = found[(details["client"][found] == addresses.words(address)).all(axis=1)]
             if port:
                 found = found[details["client_port"][found] == port]
-        if only.backend is not None:
+        if only.backend is not None and only.backend.port != ANY_PORT:
             kept = self._tables["details"]["service_port"][found] == only.backend.port
             any_port = [i for i, r in self.records().items() if r.address.port == ANY_PORT]
             found = found[kept | ~np.isin(entries["backend"][found], any_port)]
@@ -171,6 +171,7 @@ class ConnectionTable:
 
 
 def _serves(record: BackendRecord, backend: SocketAddress) -> bool:
-    """Is that the record of this server?  A record with port 0 serves all ports."""
+    """Is that the record of this server?  Port 0 stands for all ports, on either side."""
     address = record.address
-    return address.address == backend.address and address.port in (ANY_PORT, backend.port)
+    same = ANY_PORT in (address.port, backend.port) or address.port == backend.port
+    return same and address.address == backend.address

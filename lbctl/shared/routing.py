@@ -9,6 +9,7 @@ only the index: a changed MAC, NIC or route is one store.
 from __future__ import annotations
 
 import sys
+import threading
 from ipaddress import IPv4Network, IPv6Network
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -53,28 +54,33 @@ class RoutingTable:
         self._gateways: dict[Hashable, int] = {}
         self._routes = self._read_routes()
         self._unclaimed = set(self._routes.values())  # of the process before this one
+        taken = {*self._destinations.values(), *self._unclaimed}
+        self._free = [i for i in range(tables.capacity.next_hops - 1, 0, -1) if i not in taken]
+        self._lock = threading.Lock()  # destinations are the controller's, gateways the daemon's
 
     def destination(self, address: IPAddress) -> int:
         """Give the next hop that stands for this host; unresolved until the daemon knows it."""
-        if address not in self._destinations:
-            self._destinations[address] = self._allocate()
-        return self._destinations[address]
+        with self._lock:
+            if address not in self._destinations:
+                self._destinations[address] = self._allocate()
+            return self._destinations[address]
 
     def destinations(self) -> dict[IPAddress, int]:
         """All hosts that have a next hop of their own."""
-        return dict(self._destinations)
+        with self._lock:
+            return dict(self._destinations)
 
     def release(self, address: IPAddress) -> None:
         """Nobody goes to that host any more."""
-        index = self._destinations.pop(address, None)
-        if index is not None:
-            self._clear(index)
+        with self._lock:
+            self._give_back(self._destinations.pop(address, None))
 
     def gateway(self, key: Hashable) -> int:
         """Give the next hop of a gateway or neighbour, by whatever key names it."""
-        if key not in self._gateways:
-            self._gateways[key] = self._allocate()
-        return self._gateways[key]
+        with self._lock:
+            if key not in self._gateways:
+                self._gateways[key] = self._allocate()
+            return self._gateways[key]
 
     def gateways(self) -> dict[Hashable, int]:
         """All gateways and neighbours that have a next hop."""
@@ -82,9 +88,8 @@ class RoutingTable:
 
     def release_gateway(self, key: Hashable) -> None:
         """No prefix names it any more; call `bump` before, so that no connection does either."""
-        index = self._gateways.pop(key, None)
-        if index is not None:
-            self._clear(index)
+        with self._lock:
+            self._give_back(self._gateways.pop(key, None))
 
     def next_hop(self, index: int) -> NextHop:
         """What the table holds there."""
@@ -136,22 +141,24 @@ class RoutingTable:
             version = 1
         control["route_version"] = version
         syscall.wait_for_packets()
-        self._unclaimed.clear()
+        with self._lock:
+            for index in self._unclaimed - set(self._routes.values()):
+                self._unclaimed.remove(index)
+                self._give_back(index)
 
     def _allocate(self) -> int:
-        """The lowest free index.  0 means "none" in the tables and is never given away."""
-        taken = {*self._destinations.values(), *self._gateways.values(), *self._unclaimed}
-        room = self._tables.capacity.next_hops
-        index = next((i for i in range(1, room) if i not in taken), None)
-        if index is None:
+        """A free index.  0 means "none" in the tables and is never given away."""
+        if not self._free:
+            room = self._tables.capacity.next_hops
             raise LbctlError(
                 f"next hops: all {room} are in use; start lbctld with a larger --next-hops"
             )
-        self._clear(index)
-        return index
+        return self._free.pop()
 
-    def _clear(self, index: int) -> None:
-        self.set_next_hop(index, NextHop())
+    def _give_back(self, index: int | None) -> None:
+        if index is not None:
+            self.set_next_hop(index, NextHop())
+            self._free.append(index)
 
     def _read_routes(self) -> dict[Network, int]:
         fd = self._tables.fd["routes"]
