@@ -49,6 +49,9 @@ static __always_inline __u64 lb_fingerprint(const struct lb_packet *pkt)
 		ports |= (__u32)service_port << 16;
 	key = (__u64)lb_hash(&pkt->control->hash[0], pkt, client, ports) << 32 |
 	      lb_hash(&pkt->control->hash[1], pkt, client, ports);
+	/* a bijection: no two fingerprints become one, but neighbors do not stay neighbors */
+	key = (key ^ key >> 32) * 0xD6E8FEB86659FD93ULL;
+	key ^= key >> 32;
 	return key < LB_KEY_FIRST ? key + LB_KEY_FIRST : key;
 }
 
