@@ -181,25 +181,37 @@ def take_over(folder: Path, capacity: Capacity) -> Tables:
     Raises LbctlError if one is missing, or is not laid out as this version wants it.
     """
     descriptors: dict[str, int] = {}
-    for name, spec in specifications(capacity).items():
-        try:
-            descriptors[name] = syscall.get(folder / name)
-        except OSError as error:
-            raise LbctlError(f"{folder / name}: {error.strerror}; {_START_AFRESH}") from error
-        found = syscall.map_info(descriptors[name])
-        # the kernel adds a flag of its own to a devmap
-        if found._replace(flags=found.flags & ~syscall.RDONLY_PROG) != spec.info:
-            raise LbctlError(
-                f"{folder / name}: the table is {_words(found)}, wanted is {_words(spec.info)}; "
-                f"{_START_AFRESH}"
-            )
+    try:
+        for name, spec in specifications(capacity).items():
+            descriptors[name] = _open(folder / name, spec)
+    except LbctlError:
+        for descriptor in descriptors.values():
+            os.close(descriptor)
+        raise
     tables = Tables(capacity, descriptors)
     if (layout := int(tables["control"]["layout"][0])) != abi.ABI_VERSION:
+        tables.close()
         raise LbctlError(
             f"{folder}: tables of layout {layout}, this version has layout {abi.ABI_VERSION}; "
             f"{_START_AFRESH}"
         )
     return tables
+
+
+def _open(path: Path, spec: _Spec) -> int:
+    """Open one table and see that it is what it should be."""
+    try:
+        descriptor = syscall.get(path)
+    except OSError as error:
+        raise LbctlError(f"{path}: {error.strerror}; {_START_AFRESH}") from error
+    found = syscall.map_info(descriptor)
+    # the kernel adds a flag of its own to a devmap
+    if found._replace(flags=found.flags & ~syscall.RDONLY_PROG) != spec.info:
+        os.close(descriptor)
+        raise LbctlError(
+            f"{path}: the table is {_words(found)}, wanted is {_words(spec.info)}; {_START_AFRESH}"
+        )
+    return descriptor
 
 
 def _words(info: syscall.MapInfo) -> str:

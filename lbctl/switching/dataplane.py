@@ -90,10 +90,7 @@ class Dataplane:
         if present is not None and present.name.endswith(self._digest()):
             wanted |= _features_of(present)  # two pools in turn should not swap for ever
         path = self._pins / "programs" / f"{wanted:02x}_{self._digest()}"
-        path.unlink(missing_ok=True)
-        forget = self._pins / "forget"
-        forget.unlink(missing_ok=True)
-        program.compile_program(path, self._macros(wanted), also={program.FORGET: forget})
+        self._build(path, wanted)
         self._nics.upgrade(path)
         for old in path.parent.iterdir():
             if old != path:
@@ -131,6 +128,17 @@ class Dataplane:
         self._clock.close()
         self._tables.close()
 
+    def _build(self, path: Path, wanted: int) -> None:
+        """Compile both programs, then put them in the place of the old: a failure changes nothing."""
+        forget = self._pins / "forget"
+        fresh = {final: final.with_name(f"{final.name}_new") for final in (path, forget)}
+        for pin in fresh.values():
+            pin.unlink(missing_ok=True)
+        macros = self._macros(wanted)
+        program.compile_program(fresh[path], macros, also={program.FORGET: fresh[forget]})
+        for final, pin in fresh.items():
+            pin.replace(final)
+
     def _run_forget(self, forgotten: bytes) -> int:
         """Run the program lb_forget on a list of connections; returns how many it freed."""
         descriptor = syscall.get(self._pins / "forget")
@@ -157,7 +165,7 @@ class Dataplane:
 
     def _digest(self) -> str:
         """Names sources and sizes: a program with this name need not be compiled again."""
-        text = program.paste(program.sources(), "switch.c") + str(self._macros(0))
+        text = program.essence() + str(self._macros(0))
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 

