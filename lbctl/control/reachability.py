@@ -132,11 +132,12 @@ def routes_view(kernel: Snapshot, table: Table) -> list[dict[str, Any]]:
 
 
 def neighbors_view(
-    kernel: Snapshot, slots: Mapping[int, int], destinations: Iterable[IPAddress]
+    kernel: Snapshot, slots: Mapping[int, int], table: Table
 ) -> list[dict[str, Any]]:
-    """Neighbors on NICs of the switch, and those that its routes and back-ends need."""
-    users = _users(kernel, slots, destinations)
-    known = {key for key in kernel.neighbors if key[0] in slots and kernel.mac(key)}
+    """Neighbors that the switch sends to, and those that its routes and back-ends need."""
+    users = _users(kernel, slots, table.destinations)
+    hosts = {prefix.network_address for prefix in table.routes if prefix.num_addresses == 1}
+    known = {key for key in kernel.neighbors if key[0] in slots and key[1] in hosts}
     view = []
     for key in sorted(known | users.keys(), key=lambda key: (*_order(key[1]), key[0])):
         neighbor = kernel.neighbors.get(key)

@@ -146,9 +146,7 @@ class RoutingDaemon:
         """The neighbors as `lbctl neighbor list` shows them."""
         with self._news:
             self._resync({Kind.NEIGHBOR})  # not every change of their states is told
-            return neighbors_view(
-                self._mirror.kernel, self._mirror.slots, self._mirror.writer.destinations()
-            )
+            return neighbors_view(self._mirror.kernel, self._mirror.slots, self._mirror.writer.held)
 
     def warnings(self) -> list[str]:
         """What keeps back-ends from being reached now, and routes out of the table."""

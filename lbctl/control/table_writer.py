@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from lbctl.control.switch_routes import (
     Change,
@@ -58,7 +58,8 @@ class TableWriter:
 
     def read(self) -> None:
         """Find out anew what the table holds, for another process may have filled it."""
-        keys = {index: key for key, index in self._table.gateways().items()}
+        gateways = self._table.gateways()  # all by this class: nobody else has gateways
+        keys = {index: cast("HopKey", key) for key, index in gateways.items()}
         self.held = Table(
             hops={key: self._table.next_hop(index) for index, key in keys.items()},
             routes={p: keys.get(index, UNKNOWN) for p, index in self._table.routes().items()},

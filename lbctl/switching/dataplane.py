@@ -129,7 +129,7 @@ class Dataplane:
         self._tables.close()
 
     def _build(self, path: Path, wanted: int) -> None:
-        """Compile both programs, then put them in the place of the old: a failure changes nothing."""
+        """Compile both programs, then replace the old ones: a failure changes nothing."""
         forget = self._pins / "forget"
         fresh = {final: final.with_name(f"{final.name}_new") for final in (path, forget)}
         for pin in fresh.values():

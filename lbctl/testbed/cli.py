@@ -40,7 +40,7 @@ def prefix_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-@click.group(epilog=example("sudo lbctl testbed up", "sudo lbctl testbed status"))
+@click.group(epilog=example("lbctl testbed up", "lbctl testbed status"))
 def testbed() -> None:
     """
     Make a small network to try things in, out of namespaces.
@@ -50,7 +50,7 @@ def testbed() -> None:
     """
 
 
-@testbed.command(epilog=example("sudo lbctl testbed up --clients 4 --backends 5"))
+@testbed.command(epilog=example("lbctl testbed up --clients 4 --backends 5"))
 @prefix_option
 @click.option(
     "--clients", type=click.IntRange(1, MOST), default=2, show_default=True, help="How many."
@@ -66,7 +66,7 @@ def up(*, prefix: str, clients: int, backends: int, dsr: bool) -> None:
     render.show(describe(bed), "table", view)
 
 
-@testbed.command(epilog=example("sudo lbctl testbed down"))
+@testbed.command(epilog=example("lbctl testbed down"))
 @prefix_option
 def down(*, prefix: str) -> None:
     """Remove the network and end what it started."""
@@ -129,7 +129,7 @@ def view(data: dict[str, Any]) -> list[Block]:
     ]
 
 
-@click.command(epilog=example("sudo lbctl demo", "sudo lbctl demo --keep"))
+@click.command(epilog=example("lbctl demo", "lbctl demo --keep"))
 @click.option("--keep", is_flag=True, help="Leave it all running at the end, to try things on.")
 def demo(*, keep: bool) -> None:
     """

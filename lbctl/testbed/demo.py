@@ -7,6 +7,8 @@ Each thing that is promised is tried and counted; one that does not hold makes i
 from __future__ import annotations
 
 import json
+import signal
+import sys
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -24,15 +26,16 @@ from lbctl.testbed.testbed import Testbed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CLIENTS, BACKENDS = 4, 3
+CLIENTS, BACKENDS = 3, 3
 VIP4, VIP6 = VIPS4[10], VIPS6[0x10]
 URLS = (f"http://{VIP4}/", f"http://[{VIP6}]/")
 SLOW = tuple(f"{url}slow?bytes=1000000&seconds=3" for url in URLS)
-REQUESTS = 4000  # of the first part, by all clients together
-RATE = 150  # requests a second and client, while something is done to the switch
+REQUESTS = 4500  # of the first part, by all clients together
+RATE = 100  # requests a second and client, while something is done to the switch
 FAIR = 0.8  # of its equal share, which every server must get at least
 TELL = 0.1  # seconds between two reports of a client
 QUIET = 1.0  # seconds without a new connection that prove a drain
+PROMISES = 9
 ALONE = 2.0  # seconds that the switching processors must do without a control processor
 
 
@@ -193,22 +196,31 @@ def complain(tally: Tally) -> None:
 def run(prefix: str, *, keep: bool) -> bool:
     """Show it all; returns whether every promise was kept."""
     begin = time.monotonic()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # after tidying up
     bed = Testbed(prefix, clients=CLIENTS, backends=BACKENDS)
     with ExitStack() as cleanup:
         part(f"A network: {CLIENTS} clients, a switch with four NICs, {BACKENDS} servers")
         say_command(f"lbctl testbed up --prefix {prefix} --clients {CLIENTS} --backends {BACKENDS}")
         bed.up()
         cleanup.callback(bed.down)
-        stage = Stage(bed)
-        cleanup.callback(stage.close)
-        demo = Demo(stage)
-        for act in (demo.set_up, demo.balance, demo.drain, demo.die):
-            act()
-        broken = [promise for promise in demo.promises if not promise.kept]
-        part(f"{len(demo.promises) - len(broken)} of {len(demo.promises)} promises kept")
+        stage = cleanup.enter_context(Stage(bed))
+        promises = show(Demo(stage))
         if keep:
             cleanup.pop_all()
             click.echo(f"It goes on: export LBCTL_SOCKET={stage.socket}")
             click.echo(f"To end it:  sudo lbctl testbed down --prefix {prefix}")
     click.echo(f"{time.monotonic() - begin:.0f} seconds")
-    return not broken
+    return all(promise.kept for promise in promises)
+
+
+def show(demo: Demo) -> list[Promise]:
+    """All parts; if something went wrong, what the daemon had to say about it."""
+    try:
+        for act in (demo.set_up, demo.balance, demo.drain, demo.die):
+            act()
+    finally:
+        kept = sum(promise.kept for promise in demo.promises)
+        part(f"{kept} of {len(demo.promises)} promises kept")
+        if kept != PROMISES:
+            click.echo(demo.stage.last_words(), err=True)
+    return demo.promises

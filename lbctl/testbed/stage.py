@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import click
 
@@ -18,6 +18,7 @@ from lbctl.testbed.processes import environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import TracebackType
 
     from lbctl.testbed.testbed import Testbed
 
@@ -79,6 +80,24 @@ class Stage:
             say_command(f"kill -9 {self._daemon.pid}")
             self._daemon.kill()
             self._daemon.wait()
+
+    def last_words(self) -> str:
+        """The end of the daemon's log."""
+        if not self.log.exists():
+            return "lbctld was not started"
+        said = self.log.read_text(errors="replace").splitlines()
+        return "\n".join(["the end of lbctld's log:", *said[-20:]])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
 
     def close(self) -> None:
         """End the daemon and take the switching processors away."""

@@ -381,3 +381,4 @@ def test_the_views_name_what_is_used(switch):
     assert ["route 192.0.2.0/24"] == neighbors["10.0.2.12"]["used_by"]
     assert ["back-end 10.0.1.11"] == neighbors["10.0.1.11"]["used_by"]
     assert ("int1", mac) == (neighbors["10.0.2.12"]["nic"], neighbors["10.0.2.12"]["mac"])
+    assert not any(address.startswith("fe80") for address in neighbors)  # nothing is sent there

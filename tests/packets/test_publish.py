@@ -30,6 +30,16 @@ SERVERS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def busy(switch):
+    """
+    Packets are under way while these tests publish: wait for them as in earnest.
+    """
+    switch.busy = True
+    yield
+    switch.busy = False
+
+
 def publish(switch, name, chance):
     """Publish X or Y, in an order that gives the indices new meanings."""
     services = []

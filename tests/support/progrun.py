@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import random
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import NamedTuple
@@ -102,7 +102,7 @@ class Switch:
     def __init__(self, features=ALL, capacity=SMALL, clock=None):
         self.pins = BPFFS / f"test-{uuid4().hex[:8]}"
         self.capacity, self.clock = capacity, clock or SharedClock()
-        self.program = None
+        self.program, self.busy = None, False
         self.reopen()
         try:
             self.ensure(features)
@@ -237,13 +237,16 @@ class Switch:
         )
 
     def publish(self, *services, timeouts=None, local=()):
-        """Publish the next generation."""
-        self.configuration.publish(
-            services,
-            timeouts or Timeouts(),
-            self.configuration.generation + 1,
-            {ip_address(address) for address in local},
-        )
+        """Publish the next generation; wait for packets only if some may be on their way."""
+        with ExitStack() as quickly:
+            if not self.busy:
+                quickly.enter_context(mock.patch("lbctl.shared.syscall.wait_for_packets"))
+            self.configuration.publish(
+                services,
+                timeouts or Timeouts(),
+                self.configuration.generation + 1,
+                {ip_address(address) for address in local},
+            )
 
     # -- connections -----------------------------------------------------------------------
 

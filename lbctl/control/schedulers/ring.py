@@ -45,7 +45,7 @@ def weighted(names: Sequence[str], weights: Sequence[int], size: int) -> npt.NDA
     turns = np.empty(total, dtype=np.uint16)
     for turn in range(total):
         credit += step
-        winner = credit.argmax()  # the first of equals
+        winner = np.argmax(credit)  # the first of equals
         credit[winner] -= total
         turns[turn] = winner
     return turns

@@ -1,0 +1,61 @@
+# lbctl: `make` lists what there is to do.
+
+BIN := .venv/bin
+# Without its cache: a folder that root has made would stand in a user's way.
+PYTEST := $(BIN)/python -m pytest -p no:cacheprovider
+BPF := $(wildcard bpf_src/*.c bpf_src/*/*.h)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo abi check format test test-unit test-bpf test-netns bench docs clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+
+# Every other target asks for it; when all is there it is done before you notice.
+.PHONY: ready
+ready:
+	@tools/setup
+
+setup: ready ## install packages and make .venv; safe to repeat (root)
+	@echo "ready: $(BIN)/lbctl --help"
+
+demo: ready ## balance real traffic in network namespaces, in under a minute (root)
+	@$(BIN)/lbctl demo
+
+test: ready ## all tests; what CI runs (root)
+	@$(PYTEST)
+
+test-unit: ready ## tests without privilege
+	@$(PYTEST) -m unit
+
+test-bpf: ready ## single packets through the real program (root)
+	@$(PYTEST) -m bpf
+
+test-netns: ready ## live traffic in network namespaces (root)
+	@$(PYTEST) -m netns
+
+check: ready ## formatting, lint, types, spelling, generated files
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run -Werror $(BPF)
+	$(BIN)/codespell
+	$(BIN)/python bpf_src/generate_abi.py --check
+
+format: ready ## put the source into the form that `check` wants
+	$(BIN)/ruff check --fix-only
+	$(BIN)/ruff format
+	$(BIN)/clang-format -i $(BPF)
+
+abi: ready ## write lbctl/shared/abi.py from bpf_src/lb/abi.h
+	$(BIN)/python bpf_src/generate_abi.py
+
+bench: ready ## the measurements of bench/; each names machine, kernel and NIC mode (root)
+	@$(BIN)/python -m bench
+
+docs: ready ## check the links and the commands in the pages
+	@$(PYTEST) tests/docs
+
+clean: ## remove .venv and everything else that can be made again
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

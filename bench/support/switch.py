@@ -1,0 +1,209 @@
+"""A switch to measure: a data plane of its own with services, on no NIC but the loopback's number."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lbctl.model import (
+    ANY_PORT,
+    Backend,
+    Configuration,
+    Forward,
+    OnUnknown,
+    Pool,
+    Protocol,
+    SocketAddress,
+    State,
+    Timeouts,
+    Vip,
+)
+from lbctl.shared import syscall, tables
+from lbctl.shared.configuration import Service, ServiceBackend
+from lbctl.shared.routing import NextHop, NextHopState
+from lbctl.switching import pins, program
+from lbctl.switching.dataplane import Dataplane, features
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Self
+
+    from lbctl.model import IPAddress
+    from lbctl.shared.abi import Verdict
+    from lbctl.shared.tables import Capacity
+
+OUR_MAC = bytes.fromhex("020000000001")
+PEER_MAC = bytes.fromhex("020000000002")
+FIRST_PORT = 8000
+OUTSIDE_NIC, OTHER_NIC = 0, 1  # slots: where packets come from, and another
+_LOOPBACK = 1  # what BPF_PROG_TEST_RUN takes for the NIC of its frames
+_ROOT = Path("/sys/fs/bpf")
+_MTU = 1500
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """A folder in bpffs for the pins of one benchmark."""
+    path = _ROOT / f"lbctl_bench_{os.getpid()}"
+    path.mkdir()
+    try:
+        yield path
+    finally:
+        pins.remove(path)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Services of one kind: as many VIPs (one address, ports behind each other) as *services*."""
+
+    version: int = 4
+    protocol: Protocol = Protocol.TCP
+    forward: Forward = Forward.NAT
+    services: int = 1
+    backends: int = 10
+    slots: int = 65537
+    on_unknown: OnUnknown = OnUnknown.HASH
+
+    @property
+    def address(self) -> IPAddress:
+        """The VIPs' address."""
+        return ip_address("203.0.113.10" if self.version == 4 else "2001:db8:a::10")
+
+    def vip(self, number: int) -> Vip:
+        """The VIP of one service."""
+        return Vip(self.address, FIRST_PORT + number, self.protocol)
+
+    def servers(self, number: int) -> list[SocketAddress]:
+        """The back-ends of one service: nobody else's."""
+        first = ip_address("10.1.0.1" if self.version == 4 else "2001:db8:b::1")
+        port = FIRST_PORT + number if self.forward is Forward.DSR else 8080
+        return [
+            SocketAddress(first + number * self.backends + i, port) for i in range(self.backends)
+        ]
+
+    def pools(self) -> list[Pool]:
+        """The same for the model: one pool a service."""
+        return [
+            Pool(
+                name=f"v{self.version}-{self.forward}-{self.protocol}-{number}",
+                vips=(self.vip(number),),
+                forward=self.forward,
+                backends=tuple(Backend(address=server) for server in self.servers(number)),
+            )
+            for number in range(self.services)
+        ]
+
+
+# Together with any other these need every feature that a program can have.
+EVERYTHING = (
+    *Plan(6).pools(),
+    *Plan(protocol=Protocol.UDP, forward=Forward.DSR).pools(),
+    Pool(
+        name="any",
+        vips=(Vip(ip_address("203.0.113.11"), ANY_PORT, Protocol.TCP),),
+        backends=(Backend(address="10.2.0.1:80"),),
+    ),
+    Pool(
+        name="shared",
+        vips=tuple(Vip(ip_address("203.0.113.12"), p, Protocol.TCP) for p in (80, 81)),
+        backends=(Backend(address="10.3.0.1:80"),),
+    ),
+)
+
+
+class Switch:
+    """One data plane with one plan."""
+
+    def __init__(
+        self, path: Path, capacity: Capacity, plan: Plan, also: tuple[Pool, ...] = ()
+    ) -> None:
+        self.path, self.plan, self._capacity = path, plan, capacity
+        self.dataplane = Dataplane.open(path, capacity)
+        self._configuration = Configuration(pools=(*plan.pools(), *also))
+        self.dataplane.ensure(self._configuration)
+        self._map_set("nics", _LOOPBACK, OUR_MAC + OUTSIDE_NIC.to_bytes(2, "little"))
+        for slot in (OUTSIDE_NIC, OTHER_NIC):
+            self._map_set("exits", slot, _LOOPBACK.to_bytes(4, "little"))
+        routing = self.dataplane.routing
+        gateway = routing.gateway("clients")
+        for prefix in ("0.0.0.0/0", "::/0"):
+            routing.put_route(ip_network(prefix), gateway)
+        self.leave_by(OUTSIDE_NIC)
+        self.publish(plan)
+
+    def publish(self, plan: Plan, seed: int = 0) -> None:
+        """Replace all services by those of *plan*."""
+        generation = self.dataplane.configuration.generation + 1
+        services = self.services(plan, seed)
+        self.dataplane.configuration.publish(services, Timeouts(), generation)
+        self.leave_by(OUTSIDE_NIC)
+
+    def services(self, plan: Plan, seed: int = 0) -> list[Service]:
+        """The services of *plan*, with slots dealt at random."""
+        destination = self.dataplane.routing.destination
+        random = np.random.default_rng(seed)
+        return [
+            Service(
+                plan.vip(number),
+                plan.forward,
+                plan.on_unknown,
+                tuple(
+                    ServiceBackend(server, State.ACTIVE, destination(server.address))
+                    for server in plan.servers(number)
+                ),
+                random.integers(0, plan.backends, plan.slots, np.uint16),
+            )
+            for number in range(plan.services)
+        ]
+
+    def leave_by(self, nic: int) -> None:
+        """Let all back-ends and clients be behind that NIC."""
+        routing = self.dataplane.routing
+        hop = NextHop(nic, PEER_MAC, OUR_MAC, _MTU, NextHopState.RESOLVED)
+        for index in (*routing.destinations().values(), *routing.gateways().values()):
+            routing.set_next_hop(index, hop)
+
+    @cached_property
+    def program(self) -> int:
+        """A descriptor of the program."""
+        (path,) = (self.path / "programs").iterdir()
+        return syscall.get(path)
+
+    def other_program(self, sources: Path) -> int:
+        """Compile another copy of bpf_src for the same tables; returns a descriptor."""
+        wanted = self.dataplane._macros(features(self._configuration))  # noqa: SLF001
+        with tempfile.NamedTemporaryFile("w", suffix=".c") as text:
+            text.write(program.paste(sources, "switch.c"))
+            text.flush()
+            program.compile_program(self.path / "other", wanted, source=text.name)
+        return syscall.get(self.path / "other")
+
+    def forget(self) -> None:
+        """Empty the connection table: no packet runs that could mind."""
+        with closing(tables.take_over(self.path / "tables", self._capacity)) as opened:
+            opened["connections"].view("u1")[:] = 0
+
+    def verdicts(self) -> dict[Verdict, int]:
+        """Packets so far."""
+        return {count.verdict: count.packets for count in self.dataplane.counters.by_nic()}
+
+    def _map_set(self, table: str, key: int, value: bytes) -> None:
+        descriptor = syscall.get(self.path / "tables" / table)
+        syscall.map_update(descriptor, key.to_bytes(4, "little"), value)
+        os.close(descriptor)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove it whole."""
+        os.close(self.program)
+        self.dataplane.destroy()
