@@ -97,7 +97,7 @@ def remove_pins(pin_dir: Path) -> None:
     """Remove what an instance has pinned; its programs leave the NICs with their last pins."""
     with suppress(FileNotFoundError):
         for path in pin_dir.iterdir():
-            if path.name not in pins.FOLDERS:
+            if path.name not in pins.CONTENT:
                 raise LbctlError(
                     f"{path}: not of lbctl, so nothing was removed; choose another --pin-dir"
                 )

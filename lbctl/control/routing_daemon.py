@@ -2,8 +2,8 @@
 The routing daemon: keep the routing table of the switch equal to the kernel's routes and neighbors.
 
 Listens to the kernel; when something changed, fetches links, routes and neighbors, works out what
-the switch should know (`switch_routes`) and writes the difference.  Has the kernel look for the
-neighbors that back-ends and gateways stand for (`neighbor_keeper`), because XDP cannot wait for
+the switch should know (`translation`) and writes the difference.  Has the kernel look for the
+neighbors that back-ends and gateways stand for (`neighbors`), because XDP cannot wait for
 ARP.  Never changes a route of the kernel.  Works in the network namespace of the thread that
 starts it.
 """
@@ -19,16 +19,16 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from lbctl.control.kernel_mirror import KernelMirror
-from lbctl.control.neighbor_keeper import Request, Verb
-from lbctl.control.reachability import neighbors_view, obstacle, routes_view
-from lbctl.control.rtnetlink import Event, Listener
-from lbctl.control.rtnetlink_messages import Kind, Link, Neighbor, Nud, Route
+from lbctl.control.routing.mirror import KernelMirror
+from lbctl.control.routing.neighbors import Request, Verb
+from lbctl.control.routing.netlink import Listener
+from lbctl.control.routing.reachability import neighbors_view, obstacle, routes_view
+from lbctl.control.routing.records import Event, Kind, Link, Neighbor, Nud, Route
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
-    from lbctl.control.kernel_routes import NeighborKey
+    from lbctl.control.routing.snapshot import NeighborKey
     from lbctl.model import IPAddress
     from lbctl.shared.routing import RoutingTable
     from lbctl.switching.nics import AttachedNic

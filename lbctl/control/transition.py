@@ -74,7 +74,7 @@ class Transition:
     def own_vips(self, configuration: Configuration) -> frozenset[IPAddress]:
         """The addresses of VIPs that the kernel of the switch has too."""
         hosts = {vip.address for pool in configuration.pools for vip in pool.vips}
-        return frozenset(host for host in hosts if self._links.is_own(host))
+        return self._links.own(hosts)
 
     def switch_over(
         self, old: Configuration, old_number: int, new: Configuration, number: int, undo: ExitStack

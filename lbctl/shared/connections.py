@@ -75,12 +75,17 @@ class ConnectionTable:
 
     def count_by_backend(self, *, expired: bool = False) -> Array:
         """
-        Live connections by index of the back-end's record, int64[capacity].
+        Open connections by index of the back-end's record, int64[capacity].
 
-        *expired*: count those too whose time is over but whose entries are not free.
+        Closed ones wait for late packets only: whoever drains a back-end need not wait for them.
+        *expired*: count all entries that are not free, whatever their state and age.
         """
         entries = self._entries
-        taken = entries["key"] >= ConnectionKey.FIRST if expired else self._live(entries)
+        if expired:
+            taken = entries["key"] >= ConnectionKey.FIRST
+        else:
+            taken = self._live(entries)
+            taken &= entries["state"] & ConnectionState.MASK != ConnectionState.CLOSED
         named = entries["backend"][taken]
         return np.bincount(named, minlength=self._tables.capacity.backends)
 

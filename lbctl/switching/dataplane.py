@@ -130,7 +130,7 @@ class Dataplane:
 
     def _build(self, path: Path, wanted: int) -> None:
         """Compile both programs, then replace the old ones: a failure changes nothing."""
-        forget = self._pins / "forget"
+        forget = self._pins / pins.FORGET
         fresh = {final: final.with_name(f"{final.name}_new") for final in (path, forget)}
         for pin in fresh.values():
             pin.unlink(missing_ok=True)
@@ -141,7 +141,7 @@ class Dataplane:
 
     def _run_forget(self, forgotten: bytes) -> int:
         """Run the program lb_forget on a list of connections; returns how many it freed."""
-        descriptor = syscall.get(self._pins / "forget")
+        descriptor = syscall.get(self._pins / pins.FORGET)
         try:
             return syscall.test_run(descriptor, forgotten).action
         finally:

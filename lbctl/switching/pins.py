@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FOLDERS = ("tables", "programs", "links")
+FORGET = "forget"
+CONTENT = (*FOLDERS, FORGET, f"{FORGET}_new")
 
 
 def open_tables(folder: Path, capacity: tables.Capacity) -> tables.Tables:

@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from functools import partial
 from typing import TYPE_CHECKING
@@ -156,20 +157,20 @@ class Switch:
         assert 0 == done.returncode, f"lbctl {words}: {done.stderr}\n{self.said()[-3000:]}"
         return done.stdout
 
-    def typing(self, *words, text=None):
+    def typing(self, *words, text=""):
         """Start lbctl and do not wait for it; *text* is what it reads."""
-        child = self.bed.popen(
-            None,
-            [sys.executable, "-m", "lbctl", *map(str, words)],
-            env={**environment(), "LBCTL_SOCKET": str(self.socket)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        child.stdin.write(text or "")
-        child.stdin.close()
-        return child
+        with tempfile.TemporaryFile("w+") as typed:
+            typed.write(text)
+            typed.seek(0)
+            return self.bed.popen(
+                None,
+                [sys.executable, "-m", "lbctl", *map(str, words)],
+                env={**environment(), "LBCTL_SOCKET": str(self.socket)},
+                stdin=typed,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
 
     def json(self, *words):
         """Run a command that prints data, and read it."""

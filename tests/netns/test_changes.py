@@ -315,7 +315,7 @@ def test_what_is_no_yaml_changes_nothing(live):
     """
     The line is named.
     """
-    assert "line 2" in live.refused(2, "apply", "-f", "-", text="version: 1\npools: [\n")
+    assert "line 3, column 1" in live.refused(2, "apply", "-f", "-", text="version: 1\npools: [\n")
 
 
 def test_a_dry_run_changes_nothing(live, usual):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lbctl.control import rtnetlink
+from lbctl.control.routing import netlink
 from lbctl.control.routing_daemon import RoutingDaemon
 from lbctl.shared.routing import NextHopState
 from lbctl.testbed import namespaces
@@ -292,7 +292,7 @@ def test_a_storm_of_changes_is_survived(wire, monkeypatch, caplog):
     """
     More events than the socket holds, so that the last one is lost: it is followed all the same.
     """
-    monkeypatch.setattr(rtnetlink, "RECEIVE_BUFFER", 4096)
+    monkeypatch.setattr(netlink, "RECEIVE_BUFFER", 4096)
     switch = RoutingSwitch(wire)
     switch.start()
     storm = [

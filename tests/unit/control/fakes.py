@@ -223,7 +223,7 @@ class Links:
     def __init__(self) -> None:
         self.indices = {"eth0": 2, "eth1": 3}
         self.down: set[str] = set()
-        self.own: set[IPAddress] = set()
+        self.addresses: set[IPAddress] = set()
 
     def index(self, name: str) -> int | None:
         return self.indices.get(name)
@@ -231,8 +231,8 @@ class Links:
     def is_up(self, name: str) -> bool:
         return name not in self.down
 
-    def is_own(self, address: IPAddress) -> bool:
-        return address in self.own
+    def own(self, addresses: Iterable[IPAddress]) -> frozenset[IPAddress]:
+        return frozenset(addresses) & self.addresses
 
 
 def connection(number: int = 1, backend: SocketAddress = ONE, vip: Vip = VIP) -> Connection:

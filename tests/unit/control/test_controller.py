@@ -142,7 +142,7 @@ def test_diff_and_dry_run_change_nothing(controller):
 
 def test_the_hosts_own_addresses_are_published(controller, links):
     """So that SSH to an address that is a VIP too stays the kernel's."""
-    links.own = {VIP.address, ip_address("192.0.2.1")}
+    links.addresses = {VIP.address, ip_address("192.0.2.1")}
 
     controller.apply(WEB, "root")
 
@@ -152,11 +152,11 @@ def test_the_hosts_own_addresses_are_published(controller, links):
 def test_an_address_that_comes_later_is_published_too(controller, links):
     """The same generation once more, and only if a VIP is concerned."""
     controller.apply(WEB, "root")
-    links.own = {ip_address("192.0.2.1")}
+    links.addresses = {ip_address("192.0.2.1")}
     controller.on_address()
     assert controller.dataplane.configuration.history == [1, 2]
 
-    links.own = {VIP.address}
+    links.addresses = {VIP.address}
     controller.on_address()
     controller.on_address()
 

@@ -56,7 +56,7 @@ def test_a_restart_takes_over_what_it_finds(controller, restart):
 def test_tables_that_were_taken_over_are_published_anew_later(controller, restart, links):
     """Once, and not before the daemon answers: an address may have come while there was none."""
     controller.apply(WEB, "root")
-    links.own = {VIP.address}
+    links.addresses = {VIP.address}
     again = restart()
 
     again.on_address()

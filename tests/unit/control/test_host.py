@@ -154,9 +154,9 @@ def test_the_kernel_tells_of_nics_and_addresses():
     assert links.index("nope0") is None
     assert links.index("bad\0name") is None
     assert links.is_up("nope0") is False
-    assert links.is_own(ip_address("127.0.0.1")) is True
-    assert links.is_own(ip_address("203.0.113.10")) is False
-    assert links.is_own(ip_address("2001:db8::1")) is False
+    assert links.is_up("lo") is True
+    hosts = [ip_address(text) for text in ("127.0.0.1", "203.0.113.10", "2001:db8::1")]
+    assert links.own(hosts) == {ip_address("127.0.0.1")}
 
 
 def test_an_address_watch_that_heard_nothing_is_silent():

@@ -9,7 +9,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from lbctl.control.neighbor_keeper import (
+from lbctl.control.routing.neighbors import (
     LAST_RETRY,
     PATIENCE,
     PERIOD,
@@ -18,7 +18,7 @@ from lbctl.control.neighbor_keeper import (
     Request,
     Verb,
 )
-from lbctl.control.rtnetlink_messages import Nud
+from lbctl.control.routing.records import Nud
 
 KEY, OTHER = (2, ip_address("10.0.1.11")), (2, ip_address("2001:db8::11"))
 

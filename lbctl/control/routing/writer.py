@@ -10,7 +10,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from lbctl.control.switch_routes import (
+from lbctl.control.routing.translation import (
     Change,
     DeleteRoute,
     HopKey,
@@ -27,7 +27,7 @@ from lbctl.shared.abi import NextHopState
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lbctl.control.rtnetlink_messages import IPNetwork
+    from lbctl.control.routing.records import IPNetwork
     from lbctl.model import IPAddress
     from lbctl.shared.routing import NextHop, RoutingTable
 

@@ -1,7 +1,7 @@
 """
 The kernel's routing, at one moment: which way it would send a packet, and whose MAC it has.
 
-Pure: no sockets, no tables, no clock.  The routing daemon fetches it by netlink; `switch_routes`
+Pure: no sockets, no tables, no clock.  The routing daemon fetches it by netlink; `translation`
 works out what the switch should know of it.
 """
 
@@ -13,13 +13,13 @@ from functools import cached_property
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, NamedTuple
 
-from lbctl.control.rtnetlink_messages import Link, Neighbor, Route
+from lbctl.control.routing.records import Link, Neighbor, Route
 from lbctl.model import IPAddress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from lbctl.control.rtnetlink_messages import Hop, IPNetwork
+    from lbctl.control.routing.records import Hop, IPNetwork
 
 MAC_SIZE = 6
 NO_MAC = bytes(MAC_SIZE)

@@ -12,18 +12,18 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from lbctl.control.kernel_routes import Routing, Snapshot
-from lbctl.control.neighbor_keeper import NeighborKeeper, Request
-from lbctl.control.rtnetlink import Requester
-from lbctl.control.rtnetlink_messages import Kind, Neighbor, Nud
-from lbctl.control.switch_routes import wanted
-from lbctl.control.table_writer import TableWriter
+from lbctl.control.routing.neighbors import NeighborKeeper, Request
+from lbctl.control.routing.netlink import Requester
+from lbctl.control.routing.records import Kind, Neighbor, Nud
+from lbctl.control.routing.snapshot import Routing, Snapshot
+from lbctl.control.routing.translation import wanted
+from lbctl.control.routing.writer import TableWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
     from collections.abc import Set as AbstractSet
 
-    from lbctl.control.kernel_routes import NeighborKey
+    from lbctl.control.routing.snapshot import NeighborKey
     from lbctl.model import IPAddress
     from lbctl.shared.routing import RoutingTable
     from lbctl.switching.nics import AttachedNic

@@ -9,16 +9,16 @@ from __future__ import annotations
 from ipaddress import IPv4Network, IPv6Network
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lbctl.control.kernel_routes import is_station
-from lbctl.control.rtnetlink_messages import Nud
+from lbctl.control.routing.records import Nud
+from lbctl.control.routing.snapshot import is_station
 from lbctl.shared.abi import NextHopState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from lbctl.control.kernel_routes import NeighborKey, Snapshot, Way
-    from lbctl.control.rtnetlink_messages import Hop, IPNetwork
-    from lbctl.control.switch_routes import Table
+    from lbctl.control.routing.records import Hop, IPNetwork
+    from lbctl.control.routing.snapshot import NeighborKey, Snapshot, Way
+    from lbctl.control.routing.translation import Table
     from lbctl.model import IPAddress
     from lbctl.shared.routing import NextHop
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbctl.control.kernel_routes import Routing, Snapshot
-from lbctl.control.rtnetlink_messages import Hop, Link, Neighbor, Nud, Route
-from lbctl.control.switch_routes import (
+from lbctl.control.routing.records import Hop, Link, Neighbor, Nud, Route
+from lbctl.control.routing.snapshot import Routing, Snapshot
+from lbctl.control.routing.translation import (
     DeleteRoute,
     PutRoute,
     ReleaseHop,
@@ -22,7 +22,7 @@ from lbctl.control.switch_routes import (
     changes,
     wanted,
 )
-from lbctl.control.table_writer import TableWriter
+from lbctl.control.routing.writer import TableWriter
 from lbctl.shared.abi import NextHopState
 from lbctl.shared.routing import NextHop
 from tests.support.routing import FakeRoutingTable

@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
-from lbctl.control.rtnetlink_messages import FIXED, USABLE, Nud
+from lbctl.control.routing.records import FIXED, USABLE, Nud
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from lbctl.control.kernel_routes import NeighborKey
+    from lbctl.control.routing.snapshot import NeighborKey
 
 RATE = 64  # requests a second
 TICK = 1 / 16  # seconds; what falls due in one tick is asked for together

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, NamedTuple
 
-from lbctl.control.kernel_routes import NO_MAC, NeighborKey, is_station
-from lbctl.control.rtnetlink_messages import IPNetwork
+from lbctl.control.routing.records import IPNetwork
+from lbctl.control.routing.snapshot import NO_MAC, NeighborKey, is_station
 from lbctl.model import IPAddress
 from lbctl.shared.abi import NextHopState
 from lbctl.shared.routing import NextHop
@@ -23,8 +23,8 @@ from lbctl.shared.routing import NextHop
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from lbctl.control.kernel_routes import Snapshot, Way
-    from lbctl.control.rtnetlink_messages import Hop
+    from lbctl.control.routing.records import Hop
+    from lbctl.control.routing.snapshot import Snapshot, Way
 
 HopKey = tuple[int, str, int]  # ifindex, address of the neighbor ("" for none), MTU of the route
 FORBIDDEN: HopKey = (0, "forbidden", 0)
