@@ -95,8 +95,9 @@ enum lb_service_flag {
 	LB_SERVICE_MULTIPLE = 4,      /* several back-ends: a retry may find another */
 	LB_SERVICE_UNKNOWN_RESET = 8, /* on_unknown; neither: drop */
 	LB_SERVICE_UNKNOWN_HASH = 16,
-	LB_SERVICE_LOCAL = 32,  /* the address is the switch's own too: the rest is the kernel's */
-	LB_SERVICE_SHARED = 64, /* a back-end of several services */
+	LB_SERVICE_LOCAL = 32,   /* the address is the switch's own too: the rest is the kernel's */
+	LB_SERVICE_SHARED = 64,  /* a back-end of several services */
+	LB_SERVICE_ORPHAN = 128, /* a removed back-end whose VIP is gone as well */
 };
 
 /* Who is this address and port?  Placed so that no two collide: see directory.h. */

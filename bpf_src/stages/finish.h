@@ -19,14 +19,20 @@ static __always_inline void lb_count_verdict(const struct lb_packet *pkt, __u32 
 	}
 }
 
+static __always_inline struct lb_backend_counter *lb_traffic_of(__u32 cpu, __u32 backend)
+{
+	__u32 index = cpu * LB_BACKENDS + backend;
+
+	return traffic.lookup(&index);
+}
+
 static __always_inline void lb_count_backend(const struct lb_packet *pkt, __u32 cpu, int verdict)
 {
-	__u32 index = cpu * LB_BACKENDS + pkt->backend_index;
-	struct lb_backend_counter *counter;
+	struct lb_backend_counter *counter, *silent;
 
 	if (!pkt->backend)
 		return;
-	counter = traffic.lookup(&index);
+	counter = lb_traffic_of(cpu, pkt->backend_index);
 	if (unlikely(!counter))
 		return;
 	if (pkt->server) {
@@ -38,11 +44,13 @@ static __always_inline void lb_count_backend(const struct lb_packet *pkt, __u32 
 	}
 	counter->packets_in++;
 	counter->bytes_in += pkt->length;
-	if (pkt->delivered == LB_TO_BACKEND_NEW) {
-		if (pkt->previous)
-			counter->retries++;
-		else
-			counter->connections++;
+	if (pkt->delivered != LB_TO_BACKEND_NEW)
+		return;
+	counter->connections++;
+	if (pkt->previous) {
+		silent = lb_traffic_of(cpu, pkt->previous - 1);
+		if (silent)
+			silent->retries++;
 	}
 }
 

@@ -99,6 +99,7 @@ class ServiceFlag(IntEnum):
     UNKNOWN_HASH = 16
     LOCAL = 32
     SHARED = 64
+    ORPHAN = 128
 
 
 SERVICE = np.dtype({

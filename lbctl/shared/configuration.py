@@ -16,7 +16,7 @@ import numpy as np
 from lbctl.errors import LbctlError
 from lbctl.model import Protocol, SocketAddress, Vip
 from lbctl.shared import abi, addresses, directory, records, syscall
-from lbctl.shared.abi import BackendState, Role
+from lbctl.shared.abi import BackendState, Role, ServiceFlag
 from lbctl.shared.records import BackendRecord, Service, ServiceBackend
 
 if TYPE_CHECKING:
@@ -187,9 +187,13 @@ class ConfigurationTable:
         """The new back-end table: what is wanted, and what only connections still name."""
         new = np.zeros(self._tables.capacity.backends, abi.BACKEND)
         old = self._half("backends", self._active)
-        for index in kept.values():
+        wanted = {service.vip for service in services}
+        for record, index in kept.items():
             new[index] = old[index]
             new[index]["state"] = BackendState.REMOVED
+            new[index]["flags"] &= ~np.uint16(ServiceFlag.ORPHAN)
+            if record.vip not in wanted:
+                new[index]["flags"] |= ServiceFlag.ORPHAN
         for service in services:
             flags = records.flags(service)
             for backend in service.backends:

@@ -142,7 +142,7 @@ def directory_entries(
         row["first_line"], row["slots"] = first, len(service.slots)
         row = entry(addresses.words(vip.address), 0, 0, Role.ADDRESS)
         row["flags"] = ServiceFlag.LOCAL if vip.address in local else 0
-    for index in np.flatnonzero((table["state"] != 0) & (table["flags"] & ServiceFlag.DSR == 0)):
+    for index in _repliers(table, orphans=False):
         server = table[index]
         row = entry(server["address"], server["port"], server["protocol"], Role.BACKEND)
         if row["role"] != Role.BACKEND:
@@ -151,7 +151,21 @@ def directory_entries(
                 f"a NAT back-end at once; use another port for one of them"
             )
         row["index"], row["flags"] = index, server["flags"]
+    for index in _repliers(table, orphans=True):  # where they are in nobody's way
+        server = table[index]
+        host, number = server["address"].tobytes(), int(server["protocol"])
+        known = len(rows)
+        if (host, 0, number) not in rows:
+            row = entry(server["address"], server["port"], number, Role.BACKEND)
+            if len(rows) > known:
+                row["index"], row["flags"] = index, server["flags"]
     return np.array(list(rows.values()), abi.SERVICE)
+
+
+def _repliers(table: Array, *, orphans: bool) -> Array:
+    """Indices of the NAT servers that are wanted, or of those whose VIP is gone as well."""
+    nat = (table["state"] != BackendState.FREE) & (table["flags"] & ServiceFlag.DSR == 0)
+    return np.flatnonzero(nat & ((table["flags"] & ServiceFlag.ORPHAN != 0) == orphans))
 
 
 def mark_shared(table: Array) -> None:
@@ -162,7 +176,7 @@ def mark_shared(table: Array) -> None:
     apart.
     """
     table["flags"] &= ~np.uint16(ServiceFlag.SHARED)  # of kept records: from another generation
-    live = np.flatnonzero((table["state"] != 0) & (table["flags"] & ServiceFlag.DSR == 0))
+    live = _repliers(table, orphans=False)
     hosts = [(table[i]["address"].tobytes(), int(table[i]["protocol"])) for i in live]
     servers = [(*host, int(table[i]["port"])) for host, i in zip(hosts, live, strict=True)]
     uses, ports = Counter(servers), Counter(server[:2] for server in set(servers))

@@ -131,6 +131,18 @@ def test_odd_ipv4(served, name):
         assert passed(frame) == served.run(frame)
 
 
+@pytest.mark.parametrize("name", ODD4)
+def test_odd_replies(served, name):
+    """
+    What a server sends that cannot be told to be a reply is the kernel's, untouched.
+    """
+    fields, rest, _ = ODD4[name]
+    packet = IP(src=frames.split(WEB4.server)[0], dst=CLIENT4, **fields) / rest
+    frame = frames.ethernet(frames.from_server(WEB4.server), packet)
+
+    assert passed(frame) == served.reply(frame)
+
+
 @pytest.mark.parametrize("name", ODD6)
 def test_odd_ipv6(served, name):
     """
