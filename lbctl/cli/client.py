@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import getpass
 import os
-from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from lbctl import __version__
-from lbctl.errors import BY_EXIT_CODE, LbctlError, NotFound, UsageError
+from lbctl.errors import BY_EXIT_CODE, LbctlError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     Row = dict[str, Any]
 
@@ -39,35 +38,17 @@ class Client:
 
     def attach(self, names: Sequence[str], mode: str) -> list[Row]:
         """Attach all of *names*, or none when one fails."""
-        with self._undoing() as (before, undo):
-            done = []
-            for name in dict.fromkeys(names):
-                done.append(self._row("POST", "/v1/nics", {"name": name, "mode": mode}))
-                if name not in before:
-                    undo.callback(self._row, "DELETE", _path("nics", name))
-                elif before[name] != mode:
-                    undo.callback(self._row, "POST", "/v1/nics", _nic(before, name))
-            return done
+        nics = [{"name": name, "mode": mode} for name in dict.fromkeys(names)]
+        return self._rows("POST", "/v1/nics", {"nics": nics})
 
     def detach(self, names: Sequence[str] | None) -> list[str]:
         """Detach all of *names*, or none when one fails; None means every NIC there is."""
-        with self._undoing() as (before, undo):
-            chosen = list(before) if names is None else list(dict.fromkeys(names))
-            for name in chosen:
-                if name not in before:
-                    raise NotFound(f"NIC {name!r} is not attached; see `lbctl status`")
-            for name in chosen:
-                self._row("DELETE", _path("nics", name))
-                undo.callback(self._row, "POST", "/v1/nics", _nic(before, name))
-            return chosen
-
-    @contextmanager
-    def _undoing(self) -> Iterator[tuple[dict[str, str], ExitStack]]:
-        """Give the configured NICs with their modes, and a stack to put the undoing on."""
-        before = {nic["name"]: nic["mode"] for nic in self.configuration()["nics"]}
-        with ExitStack() as undo:
-            yield before, undo
-            undo.pop_all()
+        if names is None:
+            names = [nic["name"] for nic in self.configuration()["nics"]]
+        chosen = list(dict.fromkeys(names))
+        if chosen:
+            self._row("DELETE", "/v1/nics", name=chosen)
+        return chosen
 
     # -- pools, VIPs, back-ends ------------------------------------------------------------
 
@@ -178,8 +159,10 @@ class Client:
         answer: Row = self._call(method, path, body, params)
         return answer
 
-    def _rows(self, method: str, path: str, **params: object) -> list[Row]:
-        answer: list[Row] = self._call(method, path, None, params)
+    def _rows(
+        self, method: str, path: str, body: Row | None = None, /, **params: object
+    ) -> list[Row]:
+        answer: list[Row] = self._call(method, path, body, params)
         return answer
 
     def _call(self, method: str, path: str, body: Row | None, params: Row) -> Any:  # noqa: ANN401
@@ -230,11 +213,9 @@ def _path(*parts: str) -> str:
     return "/".join(["/v1", *(quote(part, safe="") for part in parts)])
 
 
-def _nic(before: dict[str, str], name: str) -> Row:
-    return {"name": name, "mode": before[name]}
-
-
-def _text(value: object) -> str:
+def _text(value: object) -> str | list[str]:
+    if isinstance(value, list):
+        return [str(item) for item in value]
     return "true" if value is True else str(value)
 
 

@@ -23,7 +23,7 @@ class Call(NamedTuple):
     socket: str
     method: str
     path: str
-    params: Mapping[str, str]
+    params: Mapping[str, str | list[str]]
     body: object
     headers: Mapping[str, str]
     patience: float  # seconds

@@ -22,11 +22,11 @@ from lbctl.control.links import KernelLinks
 from lbctl.control.master import Master, served_at
 from lbctl.control.transition import PATIENCE, Transition
 from lbctl.control.validation import usage_error
-from lbctl.errors import LbctlError, NotFound
+from lbctl.errors import LbctlError
 from lbctl.shared.connections import Filter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from lbctl.control.links import Links
     from lbctl.control.routing_daemon import RoutingDaemon
@@ -146,6 +146,16 @@ class Controller:
             except Exception:  # nobody waits for an answer
                 log.exception("generation %d: could not be published anew", number)
 
+    def on_hour(self) -> None:
+        """Free what expired in the connection table: ages are counted modulo some hours."""
+        with self._lock:
+            if self._stopped:
+                return
+            try:
+                self.dataplane.connections.sweep()
+            except Exception:  # nobody waits for an answer
+                log.exception("the connection table could not be swept")
+
     # -- changes ---------------------------------------------------------------------------
 
     def change(self, what: str, who: str, edit: Edit, *, force: bool = False) -> Change:
@@ -187,21 +197,22 @@ class Controller:
         self._transition.require_nics(configuration, wanted)
         return Change(number, difference(configuration, wanted))
 
-    def attach(self, nic: Nic, who: str) -> Change:
-        """Give *nic* a switching processor."""
-        what = f"attach {nic.name}"
-        done = self.change(what, who, partial(edits.put_nic, nic=nic))
-        if self._is_missing(nic.name):  # it was configured before; now somebody asks for it
-            with self._lock:
-                self._attach(nic)
-                self.routing.refresh()
-        elif self.links.index(nic.name) is None:
-            raise NotFound(f"there is no NIC {nic.name!r} here; see `ip link`")
-        return done
+    def attach(self, nics: Sequence[Nic], who: str) -> Change:
+        """Give *nics* switching processors: all of them, or none."""
+        self._transition.require(nics)
+        with self._lock:
+            for nic in nics:  # configured before, but not to be had; now somebody asks for it
+                if nic in self.configuration.nics and self._is_missing(nic.name):
+                    self._attach(nic)
+                    self.routing.refresh()
+        what = f"attach {' '.join(nic.name for nic in nics)}"
+        return self.change(what, who, partial(edits.put_nics, nics=nics))
 
-    def detach(self, name: str, who: str) -> Change:
-        """Take the switching processor from a NIC."""
-        return self.change(f"detach {name}", who, partial(edits.remove_nic, name=name))
+    def detach(self, names: Sequence[str], who: str) -> Change:
+        """Take the switching processors from NICs: from all of them, or none."""
+        return self.change(
+            f"detach {' '.join(names)}", who, partial(edits.remove_nics, names=names)
+        )
 
     def remove_backend(
         self, pool: str, address: SocketAddress, who: str, *, now: bool = False

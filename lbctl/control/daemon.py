@@ -82,6 +82,7 @@ def run(options: Options) -> None:
             on_ready=lambda: _say_ready(options, controller),
             on_stopping=lambda: notify("STOPPING=1"),
             on_address=controller.on_address,
+            on_hour=controller.on_hour,
         )
         asyncio.run(serve(listeners, events))
 
@@ -130,7 +131,9 @@ def _with_sizes(command: Callable[..., None]) -> Callable[..., None]:
 
 def _name(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
     if not re.match(NAME, value):
-        raise click.BadParameter("use at most 63 letters, digits, '.', '_' and '-'")
+        raise click.BadParameter("use at most 63 letters, digits, '_' and '-'")
+    if "." in value:
+        raise click.BadParameter("use no dot: the BPF file system, where tables are kept, has none")
     return value
 
 

@@ -13,7 +13,7 @@ from lbctl.errors import Conflict, LbctlError, NotFound
 from lbctl.model import Backend, Configuration, Nic, Pool, State
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from lbctl.model import SocketAddress, Vip
 
@@ -35,21 +35,19 @@ def backend_of(pool: Pool, address: SocketAddress) -> Backend:
     )
 
 
-def put_nic(configuration: Configuration, nic: Nic) -> Configuration:
-    """Attach *nic*, or give it another mode."""
-    names = [other.name for other in configuration.nics]
-    if nic.name not in names:
-        return _with(configuration, nics=(*configuration.nics, nic))
-    nics = tuple(nic if other.name == nic.name else other for other in configuration.nics)
-    return _with(configuration, nics=nics)
+def put_nics(configuration: Configuration, nics: Iterable[Nic]) -> Configuration:
+    """Attach *nics*, or give them another mode."""
+    wanted = {nic.name: nic for nic in (*configuration.nics, *nics)}
+    return _with(configuration, nics=tuple(wanted.values()))
 
 
-def remove_nic(configuration: Configuration, name: str) -> Configuration:
-    """Detach the NIC *name*."""
-    nics = tuple(nic for nic in configuration.nics if nic.name != name)
-    if len(nics) == len(configuration.nics):
-        raise NotFound(f"NIC {name!r} is not attached; see `lbctl status`")
-    return _with(configuration, nics=nics)
+def remove_nics(configuration: Configuration, names: Iterable[str]) -> Configuration:
+    """Detach the NICs *names*."""
+    left = {nic.name: nic for nic in configuration.nics}
+    for name in dict.fromkeys(names):
+        if left.pop(name, None) is None:
+            raise NotFound(f"NIC {name!r} is not attached; see `lbctl status`")
+    return _with(configuration, nics=tuple(left.values()))
 
 
 def add_pool(configuration: Configuration, pool: Pool) -> Configuration:
@@ -58,6 +56,17 @@ def add_pool(configuration: Configuration, pool: Pool) -> Configuration:
         raise Conflict(f"pool {pool.name!r} exists already; change it with `lbctl pool set`")
     _refuse_taken(configuration, pool)
     return _with(configuration, pools=(*configuration.pools, pool))
+
+
+def change_pool(
+    configuration: Configuration, name: str, fields: Mapping[str, Any]
+) -> Configuration:
+    """Give the pool *name* what *fields* says; a back-end that stays keeps its state, too."""
+    states = {old.address: old.state for old in pool_of(configuration, name).backends}
+    changed = dict(fields)
+    if "backends" in fields:
+        changed["backends"] = tuple(_with_state(new, states) for new in fields["backends"])
+    return set_pool(configuration, name, changed)
 
 
 def set_pool(configuration: Configuration, name: str, fields: Mapping[str, Any]) -> Configuration:
@@ -156,6 +165,12 @@ def _refuse_taken(configuration: Configuration, pool: Pool) -> None:
                     f"VIP {vip} belongs to pool {other.name!r}; "
                     f"take it from there with `lbctl vip remove {other.name} {vip}`"
                 )
+
+
+def _with_state(backend: Backend, states: Mapping[SocketAddress, State]) -> Backend:
+    if "state" in backend.model_fields_set or backend.address not in states:
+        return backend
+    return Backend(**{**dict(backend), "state": states[backend.address]})
 
 
 def _with(configuration: Configuration, **fields: object) -> Configuration:

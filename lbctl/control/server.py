@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 THREADS = 4  # requests that are worked on at once; the rest wait their turn
+HOUR = 3600.0
 GRACE = 5  # seconds in which requests under way may end
 
 log = logging.getLogger(__name__)
@@ -41,11 +42,12 @@ class Listener(NamedTuple):
 
 
 class Events(NamedTuple):
-    """Whom to call when; all but `on_address` in the loop itself."""
+    """Whom to call when; `on_address` and `on_hour` in a thread, the others in the loop itself."""
 
     on_ready: Callable[[], None]
     on_stopping: Callable[[], None]
     on_address: Callable[[], None]
+    on_hour: Callable[[], None]
 
 
 async def serve(listeners: Sequence[Listener], events: Events) -> None:
@@ -56,7 +58,10 @@ async def serve(listeners: Sequence[Listener], events: Events) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _stop_by, number, stop)
     async with asyncio.TaskGroup() as group:
-        follower = group.create_task(_follow_addresses(events.on_address))
+        followers = [
+            group.create_task(_follow_addresses(events.on_address)),
+            group.create_task(_follow_clock(events.on_hour)),
+        ]
         servers = [_Server(listener, stop) for listener in listeners]
         for server, listener in zip(servers, listeners, strict=True):
             group.create_task(server.serve(sockets=[listener.socket]))
@@ -65,7 +70,8 @@ async def serve(listeners: Sequence[Listener], events: Events) -> None:
         events.on_ready()
         await stop.wait()
         events.on_stopping()
-        follower.cancel()
+        for follower in followers:
+            follower.cancel()
 
 
 def _stop_by(number: signal.Signals, stop: asyncio.Event) -> None:
@@ -91,6 +97,13 @@ async def _follow_addresses(on_address: Callable[[], None]) -> None:
                 await asyncio.to_thread(on_address)
         finally:
             loop.remove_reader(watch)
+
+
+async def _follow_clock(on_hour: Callable[[], None]) -> None:
+    """Call *on_hour*, in a thread, once an hour."""
+    while True:
+        await asyncio.sleep(HOUR)
+        await asyncio.to_thread(on_hour)
 
 
 class _Server(uvicorn.Server):

@@ -15,7 +15,7 @@ from lbctl.errors import LbctlError, NotFound
 from lbctl.model import Mode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from contextlib import ExitStack
 
     from lbctl.control.links import Links
@@ -58,8 +58,12 @@ class Transition:
 
     def require_nics(self, old: Configuration, new: Configuration) -> None:
         """Refuse a NIC that is new in *new* and does not exist."""
-        for nic in new.nics:
-            if not _named(old, nic.name) and self._links.index(nic.name) is None:
+        self.require([nic for nic in new.nics if not _named(old, nic.name)])
+
+    def require(self, nics: Iterable[Nic]) -> None:
+        """Refuse a NIC that does not exist."""
+        for nic in nics:
+            if self._links.index(nic.name) is None:
                 raise NotFound(f"there is no NIC {nic.name!r} here; see `ip link`")
 
     def publish(self, configuration: Configuration, number: int) -> None:

@@ -6,6 +6,7 @@ Takes the errors that pydantic lists and turns them into the words of a `UsageEr
 
 from __future__ import annotations
 
+from reprlib import Repr
 from typing import TYPE_CHECKING, Any
 
 from lbctl.errors import UsageError
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 SHOWN = 60  # characters of a wrong value that are worth repeating
+SHORT = Repr()  # never writes out more of a value than it shows
+SHORT.maxstring = SHORT.maxother = SHORT.maxlong = 2 * SHOWN
 DEMANDS = {  # kinds of errors that pydantic describes in the words of Python
     "tuple_type": "a list",
     "model_type": "a mapping",
@@ -29,7 +32,8 @@ SENTENCES = {
     "missing": "is missing",
     "extra_forbidden": "there is no such key; check its spelling",
 }
-PLACES = ("body", "query", "path", "header")  # what FastAPI puts before the field
+PLACES = {"body", "query", "path", "header"}  # what FastAPI puts before the field
+ONE, SEVERAL = "<one>", "<several>"  # tags of a body that has two forms; pydantic names them, too
 
 
 def usage_error(errors: Sequence[Mapping[str, Any]]) -> UsageError:
@@ -47,6 +51,7 @@ def _describe(error: Mapping[str, Any]) -> str:
 def _field(location: Sequence[str | int]) -> str:
     """Write where it is as people do: ``pools[0].backends[1].weight``."""
     parts = location[1:] if location and location[0] in PLACES else location
+    parts = parts[1:] if parts and parts[0] in (ONE, SEVERAL) else parts
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
     return text.removeprefix(".")
 
@@ -68,5 +73,5 @@ def _text(error: Mapping[str, Any]) -> str:
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
+    text = SHORT.repr(value)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."

@@ -1,2 +1,1 @@
 """Live traffic in network namespaces, through the real daemon and the real command line."""
-

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import signal
 import socket
@@ -23,6 +22,7 @@ from uuid import uuid4
 
 import yaml
 
+from lbctl.cli.client import connect as api
 from lbctl.switching import pins
 from lbctl.testbed import Testbed, namespaces
 from lbctl.testbed.crowd import Crowd
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 PATIENCE = 20.0  # seconds; for what takes a fraction of one, on a machine that has much to do
 READY = " is ready: "  # what lbctld prints once
 SMALL = ("--connections=65536",)  # tables that are made in no time
-PROGRAMS = ("lbctld", "lbctl")
 
 
 def until(condition, what):
@@ -176,9 +175,14 @@ class Switch:
         """Run a command that prints data, and read it."""
         return json.loads(self.lbctl(*words, "-o", "json"))
 
+    @property
+    def api(self):
+        """The daemon, asked without a command: for what a test looks at again and again."""
+        return api(self.name, str(self.socket))
+
     def export(self):
         """The configuration as a file has it, read."""
-        return yaml.safe_load(self.lbctl("export"))
+        return self.api.configuration()
 
     def apply(self, configuration):
         """Make *configuration* the one of the switch."""
@@ -196,18 +200,22 @@ class Switch:
         assert before == (self.export(), self.generation)
         return complaint
 
+    def warnings(self):
+        """What the switch itself finds wrong."""
+        return self.api.status()["warnings"]
+
     @property
     def generation(self):
         """The generation that is active."""
-        return self.json("status")["generation"]
+        return self.api.status()["generation"]
 
     def verdicts(self):
         """How many packets had each verdict, on all NICs together."""
-        return total(self.json("stats"))
+        return total(self.api.stats())
 
     def tags(self):
         """The tags of the programs on all NICs, and in which mode they are."""
-        return {(nic["program_tag"], nic["mode"]) for nic in self.json("status")["nics"]}
+        return {(nic["program_tag"], nic["mode"]) for nic in self.api.status()["nics"]}
 
     # -- pools ---------------------------------------------------------------------------------
 
@@ -317,11 +325,3 @@ def none_failed(crowd):
     assert {} == dict(tally.failures), tally.first_failures
     assert tally.ok
     return tally
-
-
-def is_alive(pid):
-    """Whether a process runs."""
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, 0)
-        return True
-    return False

@@ -54,7 +54,7 @@ def test_no_request_fails_whatever_is_changed(live, usual):
     few = copy.deepcopy(usual)
     few["pools"][0]["backends"] = few["pools"][0]["backends"][:2]
     few["pools"][1]["scheduler"] = "rr"
-    few["pools"].append(pool("other", f"{vip4(OTHER)}:*/tcp", live.backends()[1:]))
+    few["pools"].append(pool("other", f"{vip4(OTHER)}:81/tcp", live.backends()[1:]))
     with (
         live.crowd(*URLS, options=("--rate=80",)) as short,
         live.crowd(*URLS, options=("--rate=40", "--keep-alive", "--concurrency=4")) as kept,
@@ -96,8 +96,9 @@ def test_a_server_that_was_removed_gets_nothing_more(live, usual):
         until(lambda: crowd.progress().servers["server0"] > after, "it gets nothing again")
         none_failed(crowd)
 
+    again = live.json("pool", "show", "web")["backends"]
     assert before == after
-    assert usual == live.export()
+    assert {b["address"] for b in usual["pools"][0]["backends"]} == {b["address"] for b in again}
 
 
 def test_a_drained_server_is_idle(live, usual):
@@ -123,7 +124,7 @@ def test_a_drained_server_is_idle(live, usual):
 
 def packets_to(live, address):
     """How many packets a server of the pool web was sent."""
-    rows = live.json("stats")["backends"]
+    rows = live.api.stats()["backends"]
     return sum(
         row["packets_in"] for row in rows if (row["pool"], row["address"]) == ("web", address)
     )
@@ -190,12 +191,12 @@ def test_remove_now_cuts_connections_off(live, usual):
 
 def test_a_removed_pool_lets_connections_finish(live, usual):
     """
-    New ones are refused at once.
+    New ones are refused at once: by the kernel of the switch, whose business the VIP is now.
     """
     with closing(live.inside("client0", connect, vip4(WEB), 80)) as plug:
         server = ask(plug)
         live.lbctl("pool", "remove", "web")
-        with pytest.raises(ConnectionRefusedError):
+        with pytest.raises(OSError, match=r"unreachable|refused|No route"):
             live.inside("client0", connect, vip4(WEB), 80)
         assert server == ask(plug)
     assert "web" in {one["name"] for one in usual["pools"]}

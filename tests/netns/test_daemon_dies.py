@@ -21,6 +21,7 @@ from lbctl.errors import LbctlError
 from tests.netns.live import (
     PATIENCE,
     READY,
+    SMALL,
     ask,
     connect,
     going,
@@ -110,8 +111,7 @@ def variants(live):
     first = live.export()
     second = copy.deepcopy(first)
     second["pools"][0]["backends"] = [
-        {**backend, "weight": 2 + i}
-        for i, backend in enumerate(second["pools"][0]["backends"][:2])
+        {**backend, "weight": 2 + i} for i, backend in enumerate(second["pools"][0]["backends"][:2])
     ]
     second["pools"].append({**second["pools"][0], "name": "more", "vips": [f"{vip4(11)}:80/tcp"]})
     return first, second
@@ -119,8 +119,7 @@ def variants(live):
 
 def test_what_was_acknowledged_holds(live):
     """
-    Killed in the middle of changes, again and again: the last one acknowledged holds, or the one
-    that was under way, all of it.
+    Killed in the middle of changes, again and again: all of that or of what was under way.
     """
     moments = random.Random(2)
     with closing(live.inside("client1", connect, vip4(WEB), 80)) as plug, live.crowd(URL) as crowd:
@@ -156,8 +155,7 @@ def test_killed_while_the_program_is_made(live, seconds):
     """
     The first IPv6 pool asks for another program; the next daemon makes it all the same.
     """
-    live.end()
-    live.start("--fresh", "--connections=65536")
+    begin_anew(live)
     usual, six = live.export(), live.export()
     address = [{"address": a} for a in live.backends(6)]
     six["pools"].append({"name": "web6", "vips": [f"{vip6(WEB)}:80/tcp"], "backends": address})
@@ -178,6 +176,14 @@ def test_killed_while_the_program_is_made(live, seconds):
 
     assert [pool["name"] for pool in known["pools"]] in (["web"], ["web", "web6"])
     assert answer.stdout.startswith("server"), answer.stderr
+
+
+def begin_anew(live, size=SMALL[0]):
+    """Let the switch forget all it can do, and start with what is stored."""
+    live.end()
+    live.start("--detach-on-exit", size)
+    live.end()
+    live.start()
 
 
 def asked(live):
@@ -237,13 +243,32 @@ def test_tables_of_another_size_are_refused(live):
     assert before == (live.export(), programs(live))
 
 
+def test_fresh_tables(live):
+    """
+    Of any size: the configuration stays, connections are forgotten.
+    """
+    before = live.export(), live.generation
+    with closing(live.inside("client0", connect, vip4(WEB), 80)) as plug:
+        ask(plug)
+        live.end()
+        live.start("--fresh", "--connections=131072")
+        with pytest.raises(ConnectionResetError):
+            ask(plug)
+    now = live.export(), live.generation
+    answer = live.curl(URL)
+    begin_anew(live, "--connections=131072")
+
+    assert before == now
+    assert answer.stdout.startswith("server"), answer.stderr
+
+
 def test_detach_on_exit(live):
     """
     Nothing is left of it: no program, no pins; the next one has it all again.
     """
     before = live.export()
     live.end()
-    live.start("--detach-on-exit", "--connections=65536")
+    live.start("--detach-on-exit", *SMALL)
 
     status = live.end()
 

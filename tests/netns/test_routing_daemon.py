@@ -185,6 +185,22 @@ def _greet(switch: RoutingSwitch) -> None:
     namespaces.call(switch.wire.namespace("router"), send)
 
 
+def test_the_switchs_own_addresses_are_the_kernels(switch):
+    """
+    Those that come and go too, even behind a default route.
+    """
+    switch.wire.ip("switch", "route add default via 10.0.2.12")
+    switch.daemon.resolve([ip_address("203.0.113.1")])
+    assert NextHopState.RESOLVED is switch.route("0.0.0.0/0").state
+    assert NextHopState.UNRESOLVED is switch.route("10.0.1.1/32").state
+
+    switch.wire.ip("switch", "addr add 203.0.113.1/32 dev lo")
+    eventually(lambda: switch.route("203.0.113.1/32") == switch.route("10.0.1.1/32"))
+
+    switch.wire.ip("switch", "addr del 203.0.113.1/32 dev lo")
+    eventually(lambda: switch.route("203.0.113.1/32") is None)
+
+
 def test_a_back_end_that_dies_loses_its_hop_and_gets_it_back(switch):
     """
     It stops answering, with its link up: the kernel gives it up, and so does the switch.

@@ -231,9 +231,7 @@ def test_a_forgotten_connection_is_dropped(live, family):
     before = live.verdicts().get("DROP_NO_CONNECTION", 0)
     with closing(forgotten(live, family, QUIET)) as plug:
         plug.sendall(b"GET / HTTP/1.1\r\n\r\n")
-        until(
-            lambda: live.verdicts().get("DROP_NO_CONNECTION", 0) > before, "nothing was dropped"
-        )
+        until(lambda: live.verdicts().get("DROP_NO_CONNECTION", 0) > before, "nothing was dropped")
         heard = select.select([plug], [], [], 0)[0]
 
     reasons = {drop["reason"] for drop in live.json("drops")}

@@ -92,9 +92,9 @@ def add_pool(control: Control, who: Who, new: Pool, options: Forced) -> answers.
 def set_pool(
     control: Control, who: Who, name: str, change: PoolChange, options: Forced
 ) -> answers.PoolStatus:
-    """Change what the body names."""
+    """Change what the body names; a back-end that stays keeps its state unless that is given."""
     fields = {key: value for key, value in change if value is not None}
-    edit = partial(edits.set_pool, name=name, fields=fields)
+    edit = partial(edits.change_pool, name=name, fields=fields)
     control.change(f"pool set {name}", who, edit, force=options.force)
     return views.pool(control, name)
 

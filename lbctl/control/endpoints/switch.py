@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Query
+from pydantic import Discriminator, Field, Tag
 
 from lbctl.control import answers, views
 from lbctl.control.endpoints.common import Control, Force, Forced, Who, changed
+from lbctl.control.validation import ONE, SEVERAL
 from lbctl.errors import NotFound
-from lbctl.model import Configuration, Nic  # noqa: TC001 - FastAPI reads annotations
+from lbctl.model import Configuration, Model, Nic
+
+if TYPE_CHECKING:
+    from lbctl.control.controller import Controller
 
 router = APIRouter(tags=["switch"])
 
@@ -18,6 +23,27 @@ class ApplyOptions(Force):
     """How to apply a configuration."""
 
     dry_run: bool = False
+
+
+class NewNics(Model):
+    """NICs to attach together."""
+
+    nics: tuple[Nic, ...] = Field(min_length=1)
+
+
+class Names(Model):
+    """Which NICs."""
+
+    name: list[str] = Field(min_length=1)
+
+
+def _form(body: object) -> str:
+    return SEVERAL if isinstance(body, dict) and "nics" in body else ONE
+
+
+OneOrSeveral = Annotated[
+    Annotated[Nic, Tag(ONE)] | Annotated[NewNics, Tag(SEVERAL)], Discriminator(_form)
+]
 
 
 @router.get("/status")
@@ -33,19 +59,38 @@ def nics(control: Control) -> tuple[answers.NicStatus, ...]:
 
 
 @router.post("/nics")
-def attach(control: Control, who: Who, nic: Nic) -> answers.NicStatus:
-    """Give a NIC a switching processor."""
-    control.attach(nic, who)
-    for found in views.nics(control):
-        if found.name == nic.name:
-            return found
-    raise NotFound(f"NIC {nic.name!r} was detached meanwhile; see `lbctl generations`")
+def attach(
+    control: Control, who: Who, new: OneOrSeveral
+) -> answers.NicStatus | tuple[answers.NicStatus, ...]:
+    """Give a NIC a switching processor; or several at once, all of them or none."""
+    if isinstance(new, Nic):
+        return _attached(control, who, (new,))[0]
+    return _attached(control, who, new.nics)
+
+
+def _attached(
+    control: Controller, who: str, nics: tuple[Nic, ...]
+) -> tuple[answers.NicStatus, ...]:
+    control.attach(nics, who)
+    found = {nic.name: nic for nic in views.nics(control)}
+    for nic in nics:
+        if nic.name not in found:
+            raise NotFound(f"NIC {nic.name!r} was detached meanwhile; see `lbctl generations`")
+    return tuple(found[nic.name] for nic in nics)
+
+
+@router.delete("/nics")
+def detach_several(
+    control: Control, who: Who, chosen: Annotated[Names, Query()]
+) -> answers.Changed:
+    """Take the switching processors from several NICs at once: from all of them or none."""
+    return changed(control.detach(chosen.name, who))
 
 
 @router.delete("/nics/{name}")
 def detach(control: Control, who: Who, name: str) -> answers.Changed:
     """Take the switching processor from a NIC."""
-    return changed(control.detach(name, who))
+    return changed(control.detach([name], who))
 
 
 @router.get("/configuration")

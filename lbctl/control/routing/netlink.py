@@ -88,8 +88,9 @@ class Requester:
         self._kernel = self._thread.submit(IPRoute).result()
 
     def close(self) -> None:
-        """Give the socket back."""
-        self._thread.submit(self._kernel.close).result()
+        """Give the socket back, even if it is broken; a second time does no harm."""
+        with suppress(OSError, RuntimeError):
+            self._thread.submit(self._kernel.close).result()
         self._thread.shutdown()
 
     def _ask(self, call: Callable[..., list[Any]], *given: object, **named: object) -> list[Any]:

@@ -82,7 +82,8 @@ class Routing:
         return {version: sorted(table.items()) for version, table in tables.items()}
 
     @cached_property
-    def _own(self) -> list[IPNetwork]:
+    def own(self) -> list[IPNetwork]:
+        """The prefixes whose packets the kernel keeps: mostly its addresses."""
         return [route.prefix for route in self.routes if route.local]
 
     def way_to(self, address: IPAddress) -> Way | None:
@@ -95,7 +96,7 @@ class Routing:
 
     def is_own(self, address: IPAddress) -> bool:
         """Whether the kernel would keep a packet for that address."""
-        return any(address in prefix for prefix in self._own)
+        return any(address in prefix for prefix in self.own)
 
 
 def _rank(way: Way) -> tuple[bool, int]:

@@ -5,7 +5,9 @@ Pure: no sockets, no tables, no clock.  `wanted` is what the switch should know,
 to get there from what it knows.
 
 A prefix leads to the hop of its gateway.  A connected prefix leads to a hop that is unresolved,
-and each of its neighbors with a known MAC on a NIC of ours has a host route of its own.
+and each of its neighbors with a known MAC on a NIC of ours has a host route of its own.  So does
+each address of the switch itself, to a hop that stays unresolved: what is for the switch is the
+kernel's, even if a default route covers it.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ if TYPE_CHECKING:
 
 HopKey = tuple[int, str, int]  # ifindex, address of the neighbor ("" for none), MTU of the route
 FORBIDDEN: HopKey = (0, "forbidden", 0)
+OWN: HopKey = (0, "own", 0)
 NO_ROUTE_HOP = NextHop(state=NextHopState.NO_ROUTE)
+OWN_HOP = NextHop(state=NextHopState.UNRESOLVED)
 NOT_ATTACHED_HOP = NextHop(state=NextHopState.NOT_ATTACHED)
 
 
@@ -127,14 +131,25 @@ class _Translation:
             self.name(way, way.hop, way.hop.gateway)
         self.table.routes[prefix] = self.key(way, way.hop, way.hop.gateway)
 
+    def own(self, prefix: IPNetwork) -> None:
+        """A prefix whose packets the kernel keeps, whatever other routes say."""
+        address = prefix.network_address
+        if not address.is_loopback and not address.is_link_local:
+            self.table.hops[OWN] = OWN_HOP
+            self.table.routes[prefix] = OWN
+
     def host(self, key: NeighborKey) -> None:
         """A route to a neighbor that is on-link, on a NIC of ours, and whose MAC is known."""
         ifindex, address = key
-        if ifindex not in self.slots or not self.kernel.mac(key):
+        host = ip_network(address)
+        if ifindex not in self.slots or not self.kernel.mac(key) or self._is_own(host):
             return
         way = self.kernel.routing.way_to(address)
         if way and way.alive and way.hop and not way.hop.gateway and way.hop.ifindex == ifindex:
-            self.table.routes[ip_network(address)] = self.key(way, way.hop, address)
+            self.table.routes[host] = self.key(way, way.hop, address)
+
+    def _is_own(self, prefix: IPNetwork) -> bool:
+        return self.table.routes.get(prefix) == OWN
 
     def destination(self, address: IPAddress) -> None:
         """The way to a back-end."""
@@ -156,6 +171,8 @@ def wanted(kernel: Snapshot, slots: Mapping[int, int], destinations: Iterable[IP
     translation = _Translation(kernel, slots)
     for prefix, way in kernel.routing.ways.items():
         translation.route(prefix, way)
+    for prefix in kernel.routing.own:
+        translation.own(prefix)
     for key in kernel.neighbors:
         translation.host(key)
     for address in destinations:

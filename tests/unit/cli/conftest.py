@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from socketserver import ThreadingMixIn, UnixStreamServer
 from unittest.mock import create_autospec
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from click.testing import CliRunner
@@ -233,7 +233,7 @@ class Request:
 
     method: str
     path: str  # as it came, still quoted
-    params: dict[str, str]
+    params: dict[str, str | list[str]]
     headers: dict[str, str]
     body: object
 
@@ -267,7 +267,7 @@ def handler_of(daemon):
                 Request(
                     self.command,
                     parts.path,
-                    dict(parse_qsl(parts.query)),
+                    {k: v if v[1:] else v[0] for k, v in parse_qs(parts.query).items()},
                     dict(self.headers),
                     json.loads(body) if body else None,
                 )

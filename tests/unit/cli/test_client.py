@@ -14,7 +14,6 @@ import pytest
 from lbctl.cli.client import Client, connect, who
 from lbctl.errors import (
     BY_EXIT_CODE,
-    Conflict,
     DaemonUnreachable,
     LbctlError,
     NotFound,
@@ -36,7 +35,6 @@ def test_names_never_address_something_else(client, daemon, call):
     """
     `pool remove web/vips/...` must not remove a VIP.
     """
-    daemon.answers["GET", "/v1/configuration"] = (200, {"nics": []})
     daemon.answers["POST", "/v1/nics"] = (400, {"error": "name: too short", "exit_code": 2})
     with pytest.raises(UsageError):
         call(client)
@@ -216,68 +214,40 @@ REFUSED = (404, {"error": "there is no NIC 'eth9' here", "exit_code": 3})
 
 def test_attach(client, daemon):
     """
-    Each NIC once, in the order given.
+    Each NIC once, in the order given, all in one request: the daemon attaches all or none.
     """
-    daemon.answers["GET", "/v1/configuration"] = (200, CONFIGURED)
-    daemon.answers["POST", "/v1/nics"] = (200, {"name": "a NIC"})
+    daemon.answers["POST", "/v1/nics"] = (200, [{"name": "a NIC"}])
 
-    assert [{"name": "a NIC"}] * 2 == client.attach(["eth2", "eth3", "eth2"], "native")
-    assert [{"name": "eth2", "mode": "native"}, {"name": "eth3", "mode": "native"}] == [
-        request.body for request in daemon.requests[1:]
-    ]
-
-
-def test_attach_is_all_or_none(client, daemon):
-    """
-    What was attached goes; what had another mode gets it back.
-    """
-    daemon.answers["GET", "/v1/configuration"] = (200, CONFIGURED)
-    daemon.answers["DELETE", "/v1/nics/eth2"] = (200, {})
-
-    class Refusing(dict):
-        """Refuses the third change."""
-
-        def get(self, key, default):
-            return REFUSED if len(daemon.requests) == 4 else super().get(key, default)
-
-    daemon.answers = Refusing(daemon.answers)
+    assert [{"name": "a NIC"}] == client.attach(["eth2", "eth3", "eth2"], "native")
+    (request,) = daemon.requests
+    assert {
+        "nics": [{"name": "eth2", "mode": "native"}, {"name": "eth3", "mode": "native"}]
+    } == request.body
+    daemon.answers["POST", "/v1/nics"] = REFUSED
     with pytest.raises(NotFound, match="there is no NIC 'eth9' here"):
-        client.attach(["eth1", "eth2", "eth9"], "native")
-
-    assert [
-        ("GET", None),
-        ("POST", {"name": "eth1", "mode": "native"}),
-        ("POST", {"name": "eth2", "mode": "native"}),
-        ("POST", {"name": "eth9", "mode": "native"}),
-        ("DELETE", None),
-        ("POST", {"name": "eth1", "mode": "generic"}),
-    ] == [(request.method, request.body) for request in daemon.requests]
+        client.attach(["eth1", "eth9"], "auto")
+    assert 2 == len(daemon.requests)
 
 
-def test_detach_is_all_or_none(client, daemon):
+def test_detach(client, daemon):
     """
-    A NIC that is not attached is found before anything is done; what fails later is undone.
+    All in one request.
     """
-    daemon.answers["GET", "/v1/configuration"] = (
-        200,
-        {"nics": [*CONFIGURED["nics"], {"name": "eth2", "mode": "auto"}]},
-    )
-    with pytest.raises(NotFound, match="NIC 'eth9' is not attached; see `lbctl status`"):
-        client.detach(["eth1", "eth9"])
-    assert [("GET", "/v1/configuration")] == daemon.asked
+    assert ["eth1", "eth2"] == client.detach(["eth1", "eth2", "eth1"])
 
-    daemon.answers["DELETE", "/v1/nics/eth2"] = (409, {"error": "busy", "exit_code": 4})
-    with pytest.raises(Conflict, match="busy"):
-        client.detach(None)
-    assert ("POST", "/v1/nics") == daemon.asked[-1]
-    assert {"name": "eth1", "mode": "generic"} == daemon.requests[-1].body
+    (request,) = daemon.requests
+    assert ("DELETE", "/v1/nics") == (request.method, request.path)
+    assert {"name": ["eth1", "eth2"]} == request.params
 
 
 def test_detach_all(client, daemon):
     """
-    Every NIC that is configured.
+    Every NIC that is configured; none is no reason to ask.
     """
     daemon.answers["GET", "/v1/configuration"] = (200, CONFIGURED)
 
     assert ["eth1"] == client.detach(None)
-    assert ("DELETE", "/v1/nics/eth1") == daemon.asked[-1]
+    assert ("DELETE", "/v1/nics") == daemon.asked[-1]
+    daemon.answers["GET", "/v1/configuration"] = (200, {"nics": []})
+    assert [] == client.detach(None)
+    assert ("GET", "/v1/configuration") == daemon.asked[-1]

@@ -31,6 +31,13 @@ EVERY = {"pool": "web", "backend": SERVER, "client": ip_address("2001:db8::7")}
 EVERY_PARAM = {"pool": "web", "backend": "[2001:db8:1::11]:8080", "client": "2001:db8::7"}
 CALLS = [
     Case(lambda c: c.status(), "GET", "/v1/status", {}, None),
+    Case(
+        lambda c: c.attach(["eth1", "eth2"], "auto"),
+        "POST",
+        "/v1/nics",
+        {},
+        {"nics": [{"name": "eth1", "mode": "auto"}, {"name": "eth2", "mode": "auto"}]},
+    ),
     Case(lambda c: c.pools(), "GET", "/v1/pools", {}, None),
     Case(lambda c: c.pool("web"), "GET", "/v1/pools/web", {}, None),
     Case(lambda c: c.add_pool({"name": "web"}), "POST", "/v1/pools", {}, {"name": "web"}),

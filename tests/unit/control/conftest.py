@@ -55,7 +55,7 @@ def empty(plane, store, routing, links) -> Controller:
 @pytest.fixture
 def controller(empty: Controller) -> Controller:
     """A controller with the NIC eth0, generation 1."""
-    empty.attach(Nic(name="eth0"), "root")
+    empty.attach([Nic(name="eth0")], "root")
     return empty
 
 

@@ -36,7 +36,7 @@ def main(folder: Path, moment: str) -> None:
     tables = plane.configuration
     controller = Controller(plane, store, Routing(), links=links)
     controller.start()
-    controller.attach(Nic(name="eth0"), "root")
+    controller.attach([Nic(name="eth0")], "root")
     controller.apply(OLD, "root")
 
     def before(_generation: int) -> None:

@@ -78,6 +78,7 @@ class Connections:
         self.tables = tables
         self.rows: list[Connection] = []
         self.flushed: list[Filter] = []
+        self.sweeps: list[Callable[[], None]] = []  # what is to happen during the next ones
 
     def used(self) -> int:
         return len(self.rows)
@@ -100,6 +101,10 @@ class Connections:
             and (only.client is None or row.client.address == only.client[0])
         ]
         return found[:limit]
+
+    def sweep(self) -> int:
+        self.sweeps.pop(0)()
+        return 0
 
     def flush(self, only: Filter) -> int:
         self.flushed.append(only)

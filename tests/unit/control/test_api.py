@@ -137,6 +137,35 @@ def test_nics_are_attached_and_detached(client, controller):
     assert list(controller.dataplane.nics) == ["eth1"]
 
 
+def test_nics_come_and_go_together(client, controller):
+    """One generation for all of them."""
+    several = {"nics": [{"name": "eth1", "mode": "generic"}, {"name": "eth0"}]}
+
+    new = client.post("/v1/nics", json=several).json()
+
+    assert [(nic["name"], nic["mode"]) for nic in new] == [("eth1", "generic"), ("eth0", "native")]
+    assert client.delete("/v1/nics?name=eth0&name=eth1").json() == {
+        "generation": 3,
+        "changes": ["- nic eth0", "- nic eth1"],
+    }
+    assert controller.dataplane.nics == {}
+    assert [entry["what"] for entry in client.get("/v1/generations").json()][:2] == [
+        "detach eth0 eth1",
+        "attach eth1 eth0",
+    ]
+
+
+def test_a_drained_back_end_stays_drained_when_the_pool_is_changed(served):
+    """Its state was not given."""
+    address = "10.0.1.12:8080"
+    served.patch(f"/v1/pools/web/backends/{address}", json={"state": "draining"})
+
+    pool = served.patch("/v1/pools/web", json={"backends": [{"address": address, "weight": 5}]})
+
+    (backend,) = pool.json()["backends"]
+    assert (backend["weight"], backend["state"]) == (5, "draining")
+
+
 def test_a_configuration_goes_round(served, controller):
     """What GET gives, POST takes, and nothing changes."""
     wanted = served.get("/v1/configuration").json()

@@ -106,7 +106,7 @@ def test_a_nic_that_is_not_wanted_any_more_is_detached_after_publishing(controll
 def test_another_mode_is_a_new_attachment(controller):
     """A NIC has one mode at a time."""
     controller.dataplane.calls.clear()
-    controller.attach(Nic(name="eth0", mode="generic"), "root")
+    controller.attach([Nic(name="eth0", mode="generic")], "root")
 
     assert controller.dataplane.calls == ["ensure", "detach eth0", "attach eth0 generic"]
 
@@ -114,7 +114,7 @@ def test_another_mode_is_a_new_attachment(controller):
 def test_insisting_on_the_mode_that_auto_had_chosen_costs_no_packet(controller):
     """It stays attached."""
     controller.dataplane.calls.clear()
-    controller.attach(Nic(name="eth0", mode="native"), "root")
+    controller.attach([Nic(name="eth0", mode="native")], "root")
 
     assert controller.dataplane.calls == ["ensure"]
     assert controller.configuration.nics == (Nic(name="eth0", mode="native"),)

@@ -89,7 +89,7 @@ def test_a_nic_that_a_dead_change_attached_is_detached(controller, restart):
 
 def test_a_nic_that_is_missing_or_taken_at_the_start_is_no_failure(controller, restart, links):
     """The daemon comes up and says so in its status."""
-    controller.attach(Nic(name="eth1"), "root")
+    controller.attach([Nic(name="eth1")], "root")
     del controller.dataplane.nics["eth0"], links.indices["eth0"]
     controller.dataplane.foreign = {"eth1"}
 
@@ -168,21 +168,21 @@ def test_attaching_a_nic_that_is_wanted_but_missing_tries_again(controller):
     controller.dataplane.foreign = {"eth0"}
     del controller.dataplane.nics["eth0"]
     with pytest.raises(Conflict):
-        controller.attach(Nic(name="eth0"), "root")
+        controller.attach([Nic(name="eth0")], "root")
 
     controller.dataplane.foreign = set()
-    assert controller.attach(Nic(name="eth0"), "root") == (1, ())
+    assert controller.attach([Nic(name="eth0")], "root") == (1, ())
     assert "eth0" in controller.dataplane.nics
 
 
 def test_attaching_a_nic_that_does_not_exist_is_not_found(controller, links):
     """Whether it ever existed or not."""
     with pytest.raises(NotFound, match="there is no NIC 'eth7' here"):
-        controller.attach(Nic(name="eth7"), "root")
+        controller.attach([Nic(name="eth7")], "root")
 
     del links.indices["eth0"]
     with pytest.raises(NotFound, match="there is no NIC 'eth0' here"):
-        controller.attach(Nic(name="eth0"), "root")
+        controller.attach([Nic(name="eth0")], "root")
 
 
 def test_stop_waits_for_a_change_and_leaves_the_nics(controller):
@@ -207,3 +207,32 @@ def test_stop_waits_for_a_change_and_leaves_the_nics(controller):
     assert controller.routing.calls[-1] == "stop"
     assert controller.current.number == 2
     assert list(controller.dataplane.nics) == ["eth0"]
+
+
+def test_every_hour_the_connection_table_is_swept(controller, caplog):
+    """Under the lock, and a failure is the log's business alone."""
+    locked = []
+    controller.dataplane.connections.sweeps = [
+        lambda: locked.append(controller._lock.locked()),
+        lambda: 1 // 0,
+    ]
+
+    controller.on_hour()
+    controller.on_hour()
+
+    assert locked == [True]
+    assert "the connection table could not be swept" in caplog.text
+    assert not controller._lock.locked()
+    controller.stop()
+    controller.on_hour()  # the tables are gone by now: nothing is swept
+
+
+def test_several_nics_are_attached_or_none(controller, links):
+    """One is held by somebody else: what was attached before it goes, and no generation is made."""
+    links.indices["eth2"] = 4
+    controller.dataplane.foreign = {"eth2"}
+
+    with pytest.raises(Conflict):
+        controller.attach([Nic(name="eth1"), Nic(name="eth2")], "root")
+
+    assert (list(controller.dataplane.nics), controller.current.number) == (["eth0"], 1)

@@ -18,7 +18,7 @@ import pytest
 from click.testing import CliRunner
 
 from lbctl import __version__
-from lbctl.control import daemon, host, logs
+from lbctl.control import daemon, host, logs, server
 from lbctl.control.notify import notify
 from lbctl.control.server import Events, Listener, serve
 from lbctl.control.sockets import unix_socket
@@ -45,7 +45,7 @@ def ask(path) -> str:
 def served(tmp_path):
     """Serve on two sockets while *client* works in a thread; returns what happened in order."""
 
-    def run(client, number=signal.SIGTERM, app=echo, on_address=lambda: None) -> list[str]:
+    def run(client, number=signal.SIGTERM, app=echo, **hooks) -> list[str]:
         happened, paths = [], [tmp_path / "a.sock", tmp_path / "b.sock"]
 
         def work() -> None:
@@ -61,7 +61,8 @@ def served(tmp_path):
             worker.start()
 
         with unix_socket(paths[0]) as one, unix_socket(paths[1]) as two:
-            events = Events(ready, lambda: happened.append("stopping"), on_address)
+            hooks = dict.fromkeys(("on_address", "on_hour"), lambda: None) | hooks
+            events = Events(ready, lambda: happened.append("stopping"), **hooks)
             asyncio.run(serve([Listener(one, app), Listener(two, app)], events))
         worker.join()
         return happened
@@ -133,6 +134,17 @@ def test_addresses_are_looked_at_once_at_the_start(served):
     served(lambda _: seen.wait(5), on_address=look)
 
     assert looked == [False]
+
+
+def test_every_hour_somebody_is_told(served, monkeypatch):
+    """More than once; the hours of this test are short."""
+    monkeypatch.setattr(server, "HOUR", 0.01)
+    hours = threading.Semaphore(0)
+
+    def client(_paths) -> bool:
+        return hours.acquire(timeout=5) and hours.acquire(timeout=5)
+
+    assert served(client, on_hour=hours.release)[1]
 
 
 def test_systemd_is_told(tmp_path, monkeypatch):
@@ -230,6 +242,7 @@ def test_sizes_are_options(lbctld):
     ("arguments", "text"),
     [
         (["--name", "../evil"], "use at most 63 letters"),
+        (["--name", "edge.1"], "use no dot: the BPF file system"),
         (["--log-level", "loud"], "'loud' is not one of"),
         (["--slots", "0"], "0 is not in the range"),
         (["--listen", "0.0.0.0:80"], "needs a --token-file"),

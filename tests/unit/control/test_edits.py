@@ -46,14 +46,29 @@ def test_removing_is_the_reverse_of_adding():
     assert edits.remove_vip(edits.add_vip(BASE, "web", OTHER), "web", OTHER) == BASE
     three = Backend(address=THREE)
     assert edits.remove_backend(edits.add_backend(BASE, "web", three), "web", THREE) == BASE
-    assert edits.remove_nic(edits.put_nic(BASE, Nic(name="eth1")), "eth1") == BASE
+    names = ["eth1", "eth2"]
+    assert edits.remove_nics(edits.put_nics(BASE, [Nic(name=n) for n in names]), names) == BASE
 
 
 def test_attaching_again_changes_the_mode():
     """It is the same NIC."""
-    assert edits.put_nic(BASE, Nic(name="eth0", mode="generic")).nics == (
-        Nic(name="eth0", mode="generic"),
-    )
+    generic, new = Nic(name="eth0", mode="generic"), Nic(name="eth1")
+
+    assert edits.put_nics(BASE, [new, generic, new]).nics == (generic, new)
+
+
+def test_a_back_end_that_stays_keeps_its_state():
+    """Unless it is given: who lists the servers anew does not mean to end a drain."""
+    drained = edits.set_backend(BASE, "web", TWO, state=State.DRAINING)
+    listed = [{"address": str(TWO), "weight": 7}, {"address": str(THREE)}]
+
+    def after(*backends):
+        given = tuple(Backend.model_validate(backend) for backend in backends)
+        return edits.change_pool(drained, "web", {"backends": given}).pool("web").backends
+
+    two = Backend(address=TWO, weight=7, state=State.DRAINING)
+    assert after(*listed) == (two, Backend(address=THREE))
+    assert after({**listed[0], "state": "active"}) == (Backend(address=TWO, weight=7),)
 
 
 REFUSED = {
@@ -98,7 +113,7 @@ REFUSED = {
         "there is no pool 'nope'; see `lbctl pool list`",
     ),
     "a NIC that is not attached": (
-        lambda: edits.remove_nic(BASE, "eth7"),
+        lambda: edits.remove_nics(BASE, ["eth0", "eth7"]),
         NotFound,
         "NIC 'eth7' is not attached; see `lbctl status`",
     ),

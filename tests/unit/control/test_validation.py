@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from pydantic import ValidationError
 
@@ -80,3 +82,14 @@ def test_a_long_value_is_cut():
         Configuration.model_validate({"pools": "x" * 999})
 
     assert len(str(usage_error(caught.value.errors()))) < 120
+
+
+def test_a_huge_value_is_not_written_out():
+    """It would take its time and room, to be cut afterwards."""
+    huge = {"type": "tuple_type", "loc": ("pools",), "msg": "", "input": ["x" * 5_000_000] * 9}
+
+    tracemalloc.start()
+    assert str(usage_error([huge])).startswith("pools: must be a list, not ['xxx")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 100_000

@@ -95,16 +95,37 @@ def test_a_prefix_by_another_nic_says_so():
     assert route(result, "10.0.9.5/32") is None
 
 
-def test_routes_to_the_switch_itself_are_the_kernels():
+def test_link_local_prefixes_are_the_kernels():
     """
-    So are link-local prefixes, which mean another link each.
+    They mean another link each.
     """
     link_local = Route(ip_network("fe80::/64"), (Hop(INT0, None),))
 
-    result = translate([*CONNECTED, link_local])
+    assert route(translate([*CONNECTED, link_local]), "fe80::/64") is None
 
-    assert route(result, "10.0.1.1/32") is None
-    assert route(result, "fe80::/64") is None
+
+@pytest.mark.parametrize("prefix", ["203.0.113.1/32", "203.0.113.64/26", "2001:db8::1/128"])
+def test_what_is_for_the_switch_itself_is_the_kernels(prefix):
+    """
+    Though a default route, a route of the same prefix or a neighbor's answer speaks for another.
+    """
+    own = Route(ip_network(prefix), (), local=True)
+    default = DEFAULT._replace(prefix=ip_network("::/0") if ":" in prefix else DEFAULT.prefix)
+    same = DEFAULT._replace(prefix=own.prefix)
+    impostor = Neighbor(INT1, own.prefix.network_address, HOST_MAC, Nud.STALE)
+
+    result = translate([own, default, same, *CONNECTED], [*NEIGHBORS, impostor])
+
+    assert NextHop(state=UNRESOLVED) == route(result, prefix)
+    assert RESOLVED is route(result, str(default.prefix)).state
+
+
+@pytest.mark.parametrize("prefix", ["127.0.0.0/8", "::1/128", "fe80::1/128", "169.254.0.9/32"])
+def test_addresses_that_never_come_over_a_nic_or_a_router_need_no_route(prefix):
+    """
+    Loopback and link-local ones.
+    """
+    assert route(translate([Route(ip_network(prefix), (), local=True)]), prefix) is None
 
 
 def test_a_forbidden_prefix_hides_the_shorter_one():
