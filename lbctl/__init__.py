@@ -1,3 +1,3 @@
-"""lbctl: a packet switch and server load balancer made of XDP programs and a Python control processor."""
+"""lbctl: a packet switch and server load balancer of XDP programs and a control processor."""
 
 __version__ = "0.1.0"

@@ -97,7 +97,7 @@ enum lb_service_flag {
 	LB_SERVICE_UNKNOWN_HASH = 16,
 	LB_SERVICE_LOCAL = 32,   /* the address is the switch's own too: the rest is the kernel's */
 	LB_SERVICE_SHARED = 64,  /* a back-end of several services */
-	LB_SERVICE_ORPHAN = 128, /* a removed back-end whose VIP is gone as well */
+	LB_SERVICE_ORPHAN = 128, /* of a removed VIP: it lives until its last connection is gone */
 };
 
 /* Who is this address and port?  Placed so that no two collide: see directory.h. */

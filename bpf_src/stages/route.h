@@ -66,7 +66,7 @@ static __always_inline int lb_route_reply(struct lb_packet *pkt)
 	struct lb_connection *entry = pkt->connection;
 	int verdict;
 
-	if (unlikely(!entry)) { /* untracked, or the switch's own: it has no route to itself here */
+	if (unlikely(!entry)) { /* untracked; the route to the switch itself stays unresolved */
 		verdict = lb_send_by(pkt, lb_route_lookup(pkt, pkt->destination));
 		return verdict == LB_CONTINUE ? LB_CONTINUE : LB_TO_KERNEL;
 	}

@@ -258,6 +258,17 @@ static __always_inline int lb_select_untracked_reply(struct lb_packet *pkt)
 	return pkt->backend ? LB_CONTINUE : LB_DROP_INTERNAL;
 }
 
+/* No slots: all back-ends are out, or the service was removed and only finishes its connections. */
+static __always_inline int lb_select_nobody(struct lb_packet *pkt)
+{
+	struct lb_service *vip;
+
+	if (!(pkt->service->flags & LB_SERVICE_ORPHAN))
+		return LB_DROP_NO_BACKEND;
+	vip = lb_directory_find(pkt->buffer, pkt->destination, 0, 0);
+	return vip ? lb_service_none(pkt, vip) : LB_TO_KERNEL;
+}
+
 static __always_inline int lb_select(struct lb_packet *pkt)
 {
 	int verdict, room;
@@ -267,7 +278,7 @@ static __always_inline int lb_select(struct lb_packet *pkt)
 	if (pkt->server)
 		return lb_select_untracked_reply(pkt);
 	if (unlikely(!pkt->service->slots))
-		return LB_DROP_NO_BACKEND;
+		return lb_select_nobody(pkt);
 	room = lb_make_room(pkt);
 	if (lb_is_tcp(pkt) && !lb_is_syn(pkt) && room) {
 		verdict = lb_unknown(pkt);

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -64,6 +65,7 @@ class BackendRecord(NamedTuple):
 
 
 _NATIVE = sys.byteorder
+Directory = dict[tuple[bytes, int, int], np.void]  # by directory_key
 _UNKNOWN = {
     OnUnknown.RESET: ServiceFlag.UNKNOWN_RESET,
     OnUnknown.HASH: ServiceFlag.UNKNOWN_HASH,
@@ -124,13 +126,8 @@ def directory_entries(
 
     *table*: the new back-end table.  A server of a removed service stays while it is in there.
     """
-    rows: dict[tuple[bytes, int, int], np.void] = {}
-
-    def entry(address: Array, port: int, protocol: int, role: Role) -> np.void:
-        row: np.void = np.zeros(1, abi.SERVICE)[0]
-        row["address"], row["port"], row["protocol"], row["role"] = address, port, protocol, role
-        return rows.setdefault(directory_key(row), row)
-
+    rows: Directory = {}
+    entry = partial(_entry, rows)
     shared = set(table["service"][table["flags"] & ServiceFlag.SHARED != 0].tolist())
     for service, first in zip(services, first_lines, strict=True):
         vip = service.vip
@@ -142,7 +139,7 @@ def directory_entries(
         row["first_line"], row["slots"] = first, len(service.slots)
         row = entry(addresses.words(vip.address), 0, 0, Role.ADDRESS)
         row["flags"] = ServiceFlag.LOCAL if vip.address in local else 0
-    for index in _repliers(table, orphans=False):
+    for index in _repliers(table):
         server = table[index]
         row = entry(server["address"], server["port"], server["protocol"], Role.BACKEND)
         if row["role"] != Role.BACKEND:
@@ -151,21 +148,38 @@ def directory_entries(
                 f"a NAT back-end at once; use another port for one of them"
             )
         row["index"], row["flags"] = index, server["flags"]
-    for index in _repliers(table, orphans=True):  # where they are in nobody's way
-        server = table[index]
-        host, number = server["address"].tobytes(), int(server["protocol"])
-        known = len(rows)
-        if (host, 0, number) not in rows:
-            row = entry(server["address"], server["port"], number, Role.BACKEND)
-            if len(rows) > known:
-                row["index"], row["flags"] = index, server["flags"]
+    _add_orphans(rows, table)
     return np.array(list(rows.values()), abi.SERVICE)
 
 
-def _repliers(table: Array, *, orphans: bool) -> Array:
-    """Indices of the NAT servers that are wanted, or of those whose VIP is gone as well."""
-    nat = (table["state"] != BackendState.FREE) & (table["flags"] & ServiceFlag.DSR == 0)
-    return np.flatnonzero(nat & ((table["flags"] & ServiceFlag.ORPHAN != 0) == orphans))
+def _entry(rows: Directory, address: Array, port: int, protocol: int, role: Role) -> np.void:
+    """The entry of that address and port, which is made if need be."""
+    row: np.void = np.zeros(1, abi.SERVICE)[0]
+    row["address"], row["port"], row["protocol"], row["role"] = address, port, protocol, role
+    return rows.setdefault(directory_key(row), row)
+
+
+def _add_orphans(rows: Directory, table: Array) -> None:
+    """Let connections of removed VIPs finish, where they are in nobody's way."""
+    for index in np.flatnonzero(table["flags"] & ServiceFlag.ORPHAN):
+        record = table[index]
+        number, sides = int(record["protocol"]), [("vip", "vip_port", Role.SERVICE, "service")]
+        if not record["flags"] & ServiceFlag.DSR:
+            sides.append(("address", "port", Role.BACKEND, ""))
+        for host, port, role, name in sides:
+            known = len(rows)
+            if (record[host].tobytes(), 0, number) in rows:  # somebody has all of its ports now
+                continue
+            row = _entry(rows, record[host], record[port], number, role)
+            if len(rows) > known:
+                row["index"] = record[name] if name else index
+                row["flags"] = record["flags"]
+
+
+def _repliers(table: Array) -> Array:
+    """Indices of the NAT servers of all VIPs that are wanted."""
+    others = ServiceFlag.DSR | ServiceFlag.ORPHAN
+    return np.flatnonzero((table["state"] != BackendState.FREE) & (table["flags"] & others == 0))
 
 
 def mark_shared(table: Array) -> None:
@@ -176,7 +190,7 @@ def mark_shared(table: Array) -> None:
     apart.
     """
     table["flags"] &= ~np.uint16(ServiceFlag.SHARED)  # of kept records: from another generation
-    live = _repliers(table, orphans=False)
+    live = _repliers(table)
     hosts = [(table[i]["address"].tobytes(), int(table[i]["protocol"])) for i in live]
     servers = [(*host, int(table[i]["port"])) for host, i in zip(hosts, live, strict=True)]
     uses, ports = Counter(servers), Counter(server[:2] for server in set(servers))

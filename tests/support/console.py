@@ -10,8 +10,10 @@ from __future__ import annotations
 import os
 import re
 import selectors
+import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -73,6 +75,7 @@ class Console:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env={**inherited, **environment, "PATH": path},
+            start_new_session=True,  # so that its background jobs can be found when it is over
         )
         self._rest = b""
 
@@ -80,9 +83,16 @@ class Console:
         return self
 
     def __exit__(self, *_: object) -> None:
+        """End the shell and what it left in the background."""
         self._shell.stdin.close()
         self._shell.wait(self.patience)
         self._shell.stdout.close()
+        deadline = time.monotonic() + self.patience
+        with suppress(ProcessLookupError):
+            os.killpg(self._shell.pid, signal.SIGTERM)
+            while time.monotonic() < deadline:
+                os.killpg(self._shell.pid, 0)
+                time.sleep(0.02)
 
     def type(self, command: str, lines: int = 0) -> list[str]:
         """Type *command*; return what came until the shell was ready and *lines* had come."""
