@@ -11,7 +11,7 @@
 #ifndef LB_SELECT_H
 #define LB_SELECT_H
 
-#define LB_PICKS 6
+#define LB_PICKS 4
 
 enum lb_room {
 	LB_ROOM_NONE = 0,
