@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bench.support import machine
 from bench.support.report import Report, WrongVerdict
+from lbctl.errors import LbctlError
 
 NAMES = ("packet_path", "publish", "connection_count", "daemon", "end_to_end")
 
@@ -43,7 +44,7 @@ def main() -> int:
     for name in options.names or NAMES:
         try:
             report: Report = importlib.import_module(f"bench.{name}").run(options)
-        except WrongVerdict as error:
+        except (WrongVerdict, LbctlError) as error:
             sys.exit(f"bench {name}: {error}")
         reports.append(report)
         if options.output == "table":

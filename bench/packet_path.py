@@ -12,7 +12,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bench.support import cases, harness, machine
+from bench.support import bytecode, cases, harness, machine
 from bench.support.report import Report, Row, WrongVerdict
 from bench.support.switch import Switch, folder
 from lbctl.shared.tables import Capacity
@@ -64,7 +64,7 @@ class Bench:
 
     def _rounds(self, case: Case) -> list[list[float]]:
         """Net ns of each program, round by round; the first round is for the caches only."""
-        floor = harness.floor(case.cut)
+        floor = bytecode.floor(case.cut)
         try:
             rounds = [self._round(case, floor) for _ in range(1 + self.rounds)]
         finally:

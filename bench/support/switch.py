@@ -1,4 +1,4 @@
-"""A switch to measure: a data plane of its own with services, on no NIC but the loopback's number."""
+"""A switch to measure: a data plane of its own, on no NIC but the number of the loopback."""
 
 from __future__ import annotations
 
@@ -119,6 +119,30 @@ EVERYTHING = (
 )
 
 
+def register_loopback(path: Path) -> None:
+    """Let the loopback, whose frames test runs bring, be a NIC of the switch pinned there."""
+    nic = OUR_MAC + OUTSIDE_NIC.to_bytes(2, "little")
+    _map_set(path, "nics", _LOOPBACK, nic)
+
+
+@contextmanager
+def only_program(path: Path) -> Iterator[int]:
+    """A descriptor of the one program pinned in a switch's folder."""
+    register_loopback(path)
+    (program_path,) = (path / "programs").iterdir()
+    descriptor = syscall.get(program_path)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _map_set(path: Path, table: str, key: int, value: bytes) -> None:
+    descriptor = syscall.get(path / "tables" / table)
+    syscall.map_update(descriptor, key.to_bytes(4, "little"), value)
+    os.close(descriptor)
+
+
 class Switch:
     """One data plane with one plan."""
 
@@ -129,13 +153,14 @@ class Switch:
         self.dataplane = Dataplane.open(path, capacity)
         self._configuration = Configuration(pools=(*plan.pools(), *also))
         self.dataplane.ensure(self._configuration)
-        self._map_set("nics", _LOOPBACK, OUR_MAC + OUTSIDE_NIC.to_bytes(2, "little"))
+        register_loopback(path)
         for slot in (OUTSIDE_NIC, OTHER_NIC):
-            self._map_set("exits", slot, _LOOPBACK.to_bytes(4, "little"))
+            _map_set(path, "exits", slot, _LOOPBACK.to_bytes(4, "little"))
         routing = self.dataplane.routing
         gateway = routing.gateway("clients")
         for prefix in ("0.0.0.0/0", "::/0"):
             routing.put_route(ip_network(prefix), gateway)
+        routing.bump()
         self.leave_by(OUTSIDE_NIC)
         self.publish(plan)
 
@@ -194,11 +219,6 @@ class Switch:
     def verdicts(self) -> dict[Verdict, int]:
         """Packets so far."""
         return {count.verdict: count.packets for count in self.dataplane.counters.by_nic()}
-
-    def _map_set(self, table: str, key: int, value: bytes) -> None:
-        descriptor = syscall.get(self.path / "tables" / table)
-        syscall.map_update(descriptor, key.to_bytes(4, "little"), value)
-        os.close(descriptor)
 
     def __enter__(self) -> Self:
         return self
