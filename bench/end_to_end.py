@@ -102,7 +102,7 @@ def run(options: Namespace) -> Report:
     report = Report("end to end, one CPU", "native XDP on veth, 1 queue")
     rates: Rates = {}
     with (
-        machine.alone(options.cpu),
+        machine.alone(options.cpu, first=True),
         folder() as pins,
         harness.Harness(pins / "wrapper", 4) as wrapper,
         cables.connected() as names,

@@ -9,6 +9,8 @@ the verdict that it names is an error.
 from __future__ import annotations
 
 import os
+import statistics
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,9 +21,10 @@ from lbctl.shared.tables import Capacity
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from bench.support.cases import Case, Group
+    from bench.support.cases import Case, Group, Pair
     from lbctl.shared.abi import Verdict
 
 _REPEAT = 500_000
@@ -31,15 +34,31 @@ _SHARE = 0.97  # of the packets of a case must have its verdict; full sets take 
 class Bench:
     """Measures the cases of one switch."""
 
-    def __init__(self, switch: Switch, wrapper: harness.Harness, options: Namespace) -> None:
-        self.switch, self.wrapper, self.rounds = switch, wrapper, options.rounds
+    def __init__(self, switch: Switch, wrapper: harness.Harness, against: Path | None) -> None:
+        self.switch, self.wrapper = switch, wrapper
         self.plan = switch.plan
         self.programs = [switch.program]
-        if options.against:
-            self.programs.append(switch.other_program(options.against))
+        if against:
+            self.programs.append(switch.other_program(against))
 
-    def measure(self, case: Case) -> list[Row]:
+    def measure(self, case: Case, rounds: int) -> list[Row]:
         """Prepare, run the rounds, check the verdicts; a row for each program."""
+        self.prepare(case)
+        before = self.switch.verdicts()
+        with self.turns(case) as turn:
+            turn()  # for the caches only
+            columns = zip(*[turn() for _ in range(rounds)], strict=True)
+        note = self.check(case, before)
+        first, *others = [Row(case.name, values, "ns", case.target) for values in columns]
+        rows = [replace(first, note=note)]
+        for row in others:
+            ratio, best = row.median / first.median, row.best / first.best
+            note = f"{ratio:.2f} of it, best {best:.2f}"
+            rows.append(replace(row, name="    against", target=None, note=note))
+        return rows
+
+    def prepare(self, case: Case) -> None:
+        """Have the services and the connections that the case needs."""
         plan = case.plan or self.switch.plan
         if plan != self.plan:
             self.switch.publish(plan)
@@ -52,37 +71,27 @@ class Bench:
             for program in self.programs:  # another one may hash otherwise
                 harness.establish(self.wrapper, program, forward)
         self.wrapper.prepare(case.traffic)
-        before = self.switch.verdicts()
-        columns = self._rounds(case)
-        note = self._check(case, before)
-        rows = [Row(case.name, columns[0], "ns", case.target, note=note)]
-        for values in columns[1:]:
-            other = Row("    against", values, "ns")
-            ratio, best = other.median / rows[0].median, other.best / rows[0].best
-            rows.append(replace(other, note=f"{ratio:.2f} of it, best {best:.2f}"))
-        return rows
 
-    def _rounds(self, case: Case) -> list[list[float]]:
-        """Net ns of each program, round by round; the first round is for the caches only."""
-        floor = bytecode.floor(case.cut)
+    @contextmanager
+    def turns(self, case: Case) -> Iterator[Callable[[], list[float]]]:
+        """Yield what runs one round; it returns the net ns of each program."""
+        floor, repeat = bytecode.floor(case.cut), case.fresh or _REPEAT
+
+        def turn() -> list[float]:
+            times = []
+            for program in (floor, *self.programs):
+                if case.fresh:
+                    self.switch.forget()
+                    self.wrapper.begin(0)
+                times.append(self.wrapper.run(program, repeat))
+            return [time - times[0] for time in times[1:]]
+
         try:
-            rounds = [self._round(case, floor) for _ in range(1 + self.rounds)]
+            yield turn
         finally:
             os.close(floor)
-        return [list(values) for values in zip(*rounds[1:], strict=True)]
 
-    def _round(self, case: Case, floor: int) -> list[float]:
-        """One turn of each."""
-        repeat = case.fresh or _REPEAT
-        times = []
-        for program in (floor, *self.programs):
-            if case.fresh:
-                self.switch.forget()
-                self.wrapper.begin(0)
-            times.append(self.wrapper.run(program, repeat))
-        return [time - times[0] for time in times[1:]]
-
-    def _check(self, case: Case, before: dict[Verdict, int]) -> str:
+    def check(self, case: Case, before: dict[Verdict, int]) -> str:
         """Raise unless the packets had the verdict that is measured; says how many had."""
         counts = {v: n - before.get(v, 0) for v, n in self.switch.verdicts().items()}
         share = counts.get(case.verdict, 0) / sum(counts.values())
@@ -95,35 +104,53 @@ class Bench:
         return "" if share == 1 else f"{share:.2%} {case.verdict.name}"
 
 
-def _measure_group(pins: Path, group: Group, options: Namespace) -> list[Row]:
+@contextmanager
+def _opened(pins: Path, group: Group, against: Path | None = None) -> Iterator[Bench]:
     place = pins / group.name.replace(" ", "").replace(",", "")
     capacity = Capacity(connections=group.connections)
     with (
         harness.Harness(place.with_name(place.name + "_wrapper"), group.plan.version) as wrapper,
         Switch(place, capacity, group.plan, group.also) as switch,
     ):
-        bench = Bench(switch, wrapper, options)
-        return [
-            row for case in group.cases if options.only in case.name for row in bench.measure(case)
+        yield Bench(switch, wrapper, against)
+
+
+def _measure_group(pins: Path, group: Group, options: Namespace) -> list[Row]:
+    chosen = [case for case in group.cases if options.only in case.name]
+    if not chosen:
+        return []
+    with _opened(pins, group, options.against) as bench:
+        return [row for case in chosen for row in bench.measure(case, options.rounds)]
+
+
+def _measure_pair(pins: Path, pair: Pair, rounds: int) -> Row:
+    """Both in turns; the ratio of each round."""
+    with ExitStack() as stack:
+        benches = [stack.enter_context(_opened(pins, group)) for group in (pair.one, pair.other)]
+        two = (pair.one.cases[0], pair.other.cases[0])
+        for bench, case in zip(benches, two, strict=True):
+            bench.prepare(case)
+        before = [bench.switch.verdicts() for bench in benches]
+        turns = [
+            stack.enter_context(bench.turns(case)) for bench, case in zip(benches, two, strict=True)
         ]
-
-
-def _ratios(rows: list[Row]) -> list[Row]:
-    """One case in terms of another."""
-    medians = {row.name: row.median for row in rows}
-    return [
-        Row(f"{one} / {two}", [medians[one] / medians[two]], "", limit)
-        for one, two, limit in cases.RATIOS
-        if one in medians and two in medians
-    ]
+        for turn in turns:
+            turn()
+        times = [[turn()[0] for turn in turns] for _ in range(rounds)]
+        for bench, case, counts in zip(benches, two, before, strict=True):
+            bench.check(case, counts)
+    one, other = (statistics.median(values) for values in zip(*times, strict=True))
+    note = f"{one:.0f} and {other:.0f} ns"
+    return Row(pair.name, [a / b for a, b in times], "", pair.limit, note=note)
 
 
 def run(options: Namespace) -> Report:
-    """All groups, one after the other."""
+    """All groups, one after the other, then the pairs."""
     report = Report("packet path: net ns per packet", "BPF_PROG_TEST_RUN, JIT")
-    with machine.alone(options.cpu), folder() as pins:
+    with machine.alone(options.cpu, first=True), folder() as pins:
         for group in cases.groups():
-            if any(options.only in case.name for case in group.cases):
-                report.rows += _measure_group(pins, group, options)
-    report.rows += _ratios(report.rows)
+            report.rows += _measure_group(pins, group, options)
+        for pair in cases.pairs():
+            if options.only in pair.name:
+                report.rows.append(_measure_pair(pins, pair, options.rounds))
     return report

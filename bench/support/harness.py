@@ -16,6 +16,7 @@ from bench.support.switch import FIRST_PORT, OUR_MAC, PEER_MAC
 from lbctl.model import IPAddress
 from lbctl.shared import addresses, syscall
 from lbctl.switching import program
+from lbctl.switching.pins import remove
 
 if TYPE_CHECKING:
     from typing import Self
@@ -111,6 +112,7 @@ class Harness:
 
     def __init__(self, pins: Path, version: int) -> None:
         pins.mkdir()
+        self._pins = pins
         info = syscall.MapInfo(syscall.ARRAY, 4, _SETTINGS.itemsize, 1, syscall.MMAPABLE)
         self._settings_fd = syscall.map_create(info, "bench_settings")
         self._programs = syscall.map_create(
@@ -164,9 +166,10 @@ class Harness:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Let go; the pins are removed with their folder."""
+        """Let go, and remove the pins."""
         for descriptor in (self.program, self._programs, self._settings_fd):
             os.close(descriptor)
+        remove(self._pins)
 
 
 def establish(wrapper: Harness, under_test: int, traffic: Traffic) -> None:

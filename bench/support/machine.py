@@ -49,18 +49,20 @@ def _caches() -> Iterator[str]:
 
 
 @contextmanager
-def alone(cpu: int | None = None) -> Iterator[int]:
+def alone(cpu: int | None = None, *, first: bool = False) -> Iterator[int]:
     """
-    Hold the one lock that all measurements take, and keep to one CPU, before others; yields which.
+    Hold the one lock that all measurements take, and keep to one CPU; yields which.
 
-    By default the last CPU: interrupts like the first.
+    By default the last CPU: interrupts like the first.  *first*: before all other processes; not
+    for what waits for the kernel's own threads, a grace period above all.
     """
     before, nice = os.sched_getaffinity(0), os.getpriority(os.PRIO_PROCESS, 0)
     cpu = max(before) if cpu is None else cpu
     with (Path(tempfile.gettempdir()) / _LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         os.sched_setaffinity(0, {cpu})
-        os.setpriority(os.PRIO_PROCESS, 0, _FIRST)
+        if first:
+            os.setpriority(os.PRIO_PROCESS, 0, _FIRST)
         try:
             yield cpu
         finally:

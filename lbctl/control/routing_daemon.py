@@ -255,7 +255,8 @@ class RoutingDaemon:
                 self._outdate({Kind.ROUTE})
 
     def _hear_of_link(self, link: Link, *, gone: bool) -> None:
-        if not gone and self._mirror.kernel.routing.links.get(link.ifindex) == link:
+        known = self._mirror.kernel.routing.links.get(link.ifindex) == link
+        if known and not gone and Kind.LINK not in self._stale:  # else what is known is old
             return
         self._links_changed.append(link.name)
         self._outdate(EVERYTHING)  # the kernel is silent about routes that go with a link

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import signal
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -31,6 +32,7 @@ _MAP_CREATE, _LOOKUP, _UPDATE, _DELETE, _NEXT_KEY, _PROG_LOAD, _PIN, _GET = rang
 _TEST_RUN, _PROG_FD_BY_ID, _INFO_BY_FD, _LINK_CREATE, _LINK_UPDATE = 10, 13, 15, 28, 29
 _LINK_FD_BY_ID, _LINK_DETACH = 30, 34
 _MEMBARRIER_GLOBAL = 1
+_PR_SET_PDEATHSIG = 1
 _XDP_PROGRAM, _XDP_ATTACH = 6, 37
 
 ARRAY, DEVMAP, LPM_TRIE = 2, 14, 11
@@ -238,6 +240,13 @@ def link_info(fd: int) -> LinkInfo:
     _call(_INFO_BY_FD, "IIQ", fd, len(info), _address(info))
     _, identity, program, _, ifindex = struct.unpack_from("=5I", info)
     return LinkInfo(identity, program, ifindex)
+
+
+def die_with_parent() -> None:
+    """Let the kernel kill this process when the thread that started it ends."""
+    if _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL) < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
 
 
 def wait_for_packets() -> None:

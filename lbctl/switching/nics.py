@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import socket
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -141,7 +140,7 @@ class Nics:
                 self.detach(nic.name)
                 vanished.append(nic.name)
                 continue
-            link = _read_link(socket.if_indextoname(ifindex))
+            link = _read_link(index=ifindex)
             if (link.name, link.mac) != (nic.name, nic.mac):
                 self._nics[ifindex] = replace(nic, name=link.name, mac=link.mac)
                 self._register(link, nic.slot)
@@ -158,8 +157,8 @@ class Nics:
             descriptor = syscall.get(path)
             info = syscall.link_info(descriptor)
             try:
-                link = _read_link(socket.if_indextoname(info.ifindex))
-            except (OSError, NotFound):  # the NIC is gone, and its link with it
+                link = _read_link(index=info.ifindex)
+            except NotFound:  # the NIC is gone, and its link with it
                 os.close(descriptor)
                 path.unlink()
                 self._tables["nics"][int(path.name)] = 0
@@ -204,17 +203,19 @@ class Nics:
             syscall.map_delete(self._tables.fd["exits"], slot.to_bytes(4, "little"))
 
 
-def _read_link(name: str) -> _Link:
+def _read_link(name: str = "", index: int = 0) -> _Link:
     """Ask the kernel for a NIC.  Not through sysfs, which may show another namespace."""
+    wanted = {"index": index} if index else {"ifname": name}
     with IPRoute() as ip:
         try:
-            (message,) = ip.link("get", ifname=name)
+            (message,) = ip.link("get", **wanted)
         except (NetlinkError, ValueError) as error:
-            raise NotFound(f"{name}: no such NIC; see `ip link`") from error
+            raise NotFound(f"{name or index}: no such NIC; see `ip link`") from error
     mac = message.get_attr("IFLA_ADDRESS") or "00:00:00:00:00:00"
     xdp = message.get_attr("IFLA_XDP")
     program = (xdp.get_attr("IFLA_XDP_PROG_ID") or 0) if xdp else 0
-    return _Link(name, message["index"], bytes.fromhex(mac.replace(":", "")), program)
+    label = message.get_attr("IFLA_IFNAME")
+    return _Link(label, message["index"], bytes.fromhex(mac.replace(":", "")), program)
 
 
 def _mode_of(ifindex: int) -> str:

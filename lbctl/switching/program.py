@@ -74,7 +74,7 @@ def compile_program(
     Raises LbctlError with the last words of compiler or verifier.
     """
     pins = {name: str(path) for name, path in {**(also or {}), function: pin}.items()}
-    order = {"source": source, "pins": pins, "macros": dict(macros)}
+    order = {"source": source, "pins": pins, "macros": dict(macros), "parent": os.getpid()}
     try:
         child = subprocess.run(
             [sys.executable, "-P", "-m", "lbctl.switching.program"],
@@ -105,7 +105,10 @@ def compile_program(
 
 
 def _build(order: dict[str, Any]) -> None:
-    """In the child: compile, load, pin."""
+    """In the child: compile, load, pin.  Not without the parent, who may have begun anew."""
+    syscall.die_with_parent()
+    if os.getppid() != order["parent"]:
+        raise SystemExit("the daemon is gone")
     with tempfile.TemporaryDirectory(prefix="lbctl-headers-") as tree:
         from lbctl.switching import headers  # noqa: PLC0415
 
@@ -125,6 +128,7 @@ def _build(order: dict[str, Any]) -> None:
             cflags=["-Wno-macro-redefined", "-Wno-unused-value", *_LANGUAGE, *flags],
         )
         for function, pin in order["pins"].items():
+            Path(pin).unlink(missing_ok=True)
             syscall.pin(program.load_func(function, BPF.XDP).fd, Path(pin))
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 BIGGEST = 1 << 26
+IPV6_FREEBIND = 78  # of <linux/in6.h>; Python has no name for it
 PARTS = 10
 BLOCK = bytes(range(251)) * 261  # 251 is prime: a lost or doubled segment shows
 REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed"}
@@ -105,6 +106,8 @@ def open_echo(port: int) -> socket.socket:
     echo = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
     echo.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
     echo.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+    # with DSR a VIP is a local route, not an address, and is to be answered from all the same
+    echo.setsockopt(socket.IPPROTO_IPV6, IPV6_FREEBIND, 1)
     echo.setblocking(False)  # noqa: FBT003 - its only argument
     echo.bind(("::", port))
     return echo

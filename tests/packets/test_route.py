@@ -13,7 +13,7 @@ from lbctl.shared.routing import NextHopState
 from tests.packets.world import BOTH, TCP, WEB4, WEB6, establish
 from tests.support import frames
 from tests.support.frames import Way
-from tests.support.progrun import INSIDE, OUTSIDE, dropped, sent
+from tests.support.progrun import INSIDE, OUTSIDE, dropped, passed, sent
 
 REPLY, NEW = Verdict.TO_CLIENT, Verdict.TO_BACKEND_NEW
 GATEWAY, GATEWAY2 = "02:00:00:00:00:f1", "02:00:00:00:00:f2"
@@ -203,3 +203,15 @@ def test_a_reply_of_a_connection_that_found_no_room(web):
     assert sent(WEB4.heard("SA", way=BEHIND), REPLY) == web.reply(WEB4.says("SA"))
     web.routing.delete_route(ip_network("0.0.0.0/0"))
     assert Verdict.TO_KERNEL is web.reply(WEB4.says("SA")).verdict
+
+
+def test_a_reply_without_room_of_a_server_that_two_vips_share(switch):
+    """
+    Nobody knows which of them was asked: the kernel may have it.
+    """
+    talks = (WEB4, WEB4.at_vip(20))
+    switch.publish(*(switch.service(t.service, [t.server]) for t in talks))
+    switch.fill(switch.key_of(WEB4.asks("S")), 2)
+    switch.route("0.0.0.0/0", GATEWAY)
+
+    assert passed(WEB4.says("SA")) == switch.reply(WEB4.says("SA"))

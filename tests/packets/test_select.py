@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import random
+import time
 from collections import Counter
 
+import numpy as np
 import pytest
 
 from lbctl.model import Timeouts
+from lbctl.shared import syscall
+from lbctl.shared.abi import ConnectionKey, Verdict
 from lbctl.shared.abi import ConnectionState as State
-from lbctl.shared.abi import Verdict
 from tests.packets.world import BOTH, DNS4, TCP, WEB4, WEB6, establish, play, where
 from tests.support import frames
 from tests.support.progrun import dropped, sent
+from tests.support.reader import reading
 
 NEW = Verdict.TO_BACKEND_NEW
 UNTRACKED = Verdict.TO_BACKEND_UNTRACKED
@@ -92,6 +96,7 @@ def test_full_of_live_connections(switch, talk, filled):
         (State.HALF_OPEN, 11),
         (State.ESTABLISHED, 3700),
         (State.CLOSING, 130),
+        (State.CLOSED, 0),
         (State.CLOSED, 12),
         (State.UDP, 70),
     ],
@@ -130,17 +135,18 @@ def test_the_oldest_half_open_entry_goes_first(switch):
     assert [5] == [index for index, entry in enumerate(entries) if entry["key"] == key]
 
 
-def test_free_comes_before_expired_and_expired_before_half_open(switch):
+def test_who_goes_first(switch):
     """
-    The order in which room is made, in one set.
+    Free places, expired entries, closed ones, half-open ones: in that order.
     """
     switch.publish(switch.service(WEB4.service, [WEB4.server]))
     key = switch.key_of(WEB4.asks("S"))
     switch.fill(key, State.ESTABLISHED)
     entries = set_of(switch, key)
-    entries[1]["state"], entries[3]["key"] = State.HALF_OPEN, 0
+    entries[0]["state"], entries[1]["state"], entries[3]["key"] = State.HALF_OPEN, State.CLOSED, 0
+    older(entries[0], 8)
     older(entries[2], 3700)
-    for place in (3, 2, 1):
+    for place in (3, 2, 1, 0):
         play(switch, WEB4, ">S")
 
         assert int(entries[place]["key"]) == key
@@ -212,6 +218,34 @@ def flood(switch, talk, packets):
         frame[address] = chance.randbytes(address.stop - address.start)
         frame[port] = chance.randbytes(2)
         switch.fast(bytes(frame))
+
+
+def test_two_processors_at_once(switch):
+    """
+    Both open the same connections in too small a table: nothing stays locked, nothing is mixed up.
+    """
+    talks = [WEB4.asks_from(port) for port in range(20000, 20200)]
+    switch.publish(switch.service(WEB4.service, [WEB4.server, WEB4.second], slots=[0, 1]))
+    asks = [talk.asks("S") for talk in talks]
+    for ways in switch.memory["connections"]["way"][::2]:
+        ways["key"], ways["state"] = ConnectionKey.FIRST, State.ESTABLISHED
+        ways["last_used"] = switch.clock.now()
+    path, deadline = str(next((switch.pins / "programs").iterdir())), time.monotonic() + 20
+    with reading(path, asks, asks[::-1]) as readers:
+        while sum(switch.verdicts().values()) < 60_000:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    assert not (switch.entries["key"] == ConnectionKey.LOCKED).any()
+    assert {NEW, Verdict.TO_BACKEND, UNTRACKED} >= set(switch.verdicts())
+    mine = switch.entries[switch.entries["key"] > ConnectionKey.FIRST]
+    assert {State.HALF_OPEN} == set(mine["state"] & State.MASK)
+    assert len(np.unique(mine["key"])) > 0.9 * len(mine)
+    for reader in readers:
+        for number, action, frame in reader.seen:
+            out = (asks if reader is readers[0] else asks[::-1])[number]
+            assert (syscall.REDIRECT, out[34:36]) == (action, frame[34:36])
+            assert frame[:6].hex(":") == frames.server_mac(frames.destination(frame))
 
 
 def test_counters_of_a_server(switch):

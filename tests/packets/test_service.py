@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+from ipaddress import ip_address
+
 import pytest
 
 from lbctl.errors import LbctlError
+from lbctl.shared import directory
 from lbctl.shared.abi import Verdict
 from tests.packets.world import BOTH, DNS4, TCP, WEB4, WEB6, Talk, establish, where
 from tests.support import frames
@@ -158,6 +162,67 @@ def test_every_service_of_a_full_directory(switch):
         assert passed(talk.asks("S")) == switch.run(talk.asks("S"))
 
 
+def place_of(switch, words, port, protocol):
+    """Tell where the program looks for this address, port and protocol."""
+    in_memory = int.from_bytes(port.to_bytes(2), sys.byteorder)
+    bits = switch.capacity.macros()
+    value = directory._hash(words, in_memory, protocol)
+    half = switch.memory["displacements"][switch.configuration._active << bits["LB_GROUP_BITS"] :]
+    group = value >> (64 - bits["LB_GROUP_BITS"])
+    return directory._place(value, int(half[group]), bits["LB_DIRECTORY_BITS"])
+
+
+STRANGERS = {
+    "another port": lambda n: (WEB6.vip, n, frames.tcp),
+    "another address": lambda n: (f"[2001:db8::{n:x}]:80", 80, frames.tcp),
+    "another network": lambda n: (f"[2001:{n:x}::10]:80", 80, frames.tcp),
+    "another port of UDP": lambda n: (WEB6.vip, n, frames.udp),
+}
+
+
+@pytest.mark.parametrize("kind", STRANGERS)
+def test_a_stranger_in_the_place_of_a_service(switch, kind):
+    """
+    The directory's hash leads many to the same place: who is meant must be compared.
+    """
+    switch.publish(service(switch, WEB6))
+    address = ip_address(frames.split(WEB6.vip)[0])
+    home, met = place_of(switch, address.packed, 80, 6), 0
+    for n in range(0x1000, 0xC000):
+        vip, port, build = STRANGERS[kind](n)
+        number = 17 if build is frames.udp else 6
+        words = ip_address(frames.split(vip)[0]).packed
+        if place_of(switch, words, port, number) == home:
+            ran = switch.run(build(WEB6.client, frames.at_port(vip, port)))
+            assert ran.verdict in (Verdict.TO_KERNEL, Verdict.RESET, Verdict.DROP_NO_SERVICE)
+            met += 1
+        if met == 5:
+            break
+
+    assert 5 == met
+
+
+def test_another_protocol_in_the_place_of_a_service(switch):
+    """
+    The same address and port, and the same place, by another protocol.
+    """
+    words = ip_address(frames.split(WEB6.vip)[0]).packed
+    switch.publish()
+    port = next(p for p in range(1, 0xFFFF) if same_place(switch, words, p))
+    talk = WEB6._replace(vip=frames.at_port(WEB6.vip, port))
+    switch.publish(service(switch, talk))
+    assert same_place(switch, words, port)
+
+    assert NEW is switch.run(talk.asks("S")).verdict
+    stranger = frames.udp(talk.client, talk.vip)
+    assert dropped(Verdict.DROP_NO_SERVICE) == switch.run(stranger)
+
+
+def same_place(switch, words, port):
+    """Tell whether TCP and UDP of this port are looked for in the same place."""
+    return place_of(switch, words, port, 6) == place_of(switch, words, port, 17)
+
+
 def test_before_anything_is_published(switch):
     """
     Everything is the kernel's.
@@ -168,17 +233,24 @@ def test_before_anything_is_published(switch):
         assert passed(talk.says()) == switch.reply(talk.says())
 
 
-def test_after_the_last_service_is_gone(switch):
+@BOTH
+def test_after_the_last_service_is_gone(switch, talk):
     """
-    Its connections go on; strangers are the kernel's.
+    Connections go on, those of UDP until they ask again; strangers are the kernel's.
     """
-    switch.publish(service(switch, WEB4))
-    establish(switch, WEB4)
+    switch.publish(service(switch, talk))
+    establish(switch, talk)
     switch.publish()
-    stranger = WEB4.asks_from(40001)
+    stranger = talk.asks_from(40001)
+    late = talk.asks(*talk.start)
 
-    assert passed(stranger.asks("S")) == switch.run(stranger.asks("S"))
-    assert sent(WEB4.heard("PA"), Verdict.TO_CLIENT) == switch.reply(WEB4.says("PA"))
+    assert passed(stranger.asks(*talk.start)) == switch.run(stranger.asks(*talk.start))
+    assert sent(talk.heard(), Verdict.TO_CLIENT) == switch.reply(talk.says())
+    if talk.protocol == "tcp":
+        assert sent(talk.asked("PA")) == switch.run(talk.asks("PA"))
+    assert passed(late) == switch.run(late)
+    ping = frames.echo(talk.client, talk.vip)
+    assert passed(ping) == switch.run(ping)
 
 
 def test_a_vip_with_any_port_moves(switch):

@@ -64,7 +64,7 @@ class Model:
     def __init__(self, timeouts):
         self.timeouts, self.now = timeouts, 0
         self.connections = {}
-        self.pending = None  # the key of a connection whose server is not known yet
+        self.pending = None  # a connection whose server is not known yet, and who was silent before
 
     def live(self, key):
         """The connection of that key, unless its time is over."""
@@ -118,14 +118,15 @@ class Model:
         if flags and not syn:
             state = "closed" if "R" in flags else "closing" if "F" in flags else "established"
             over = frozenset() if state == "established" else {"client"}
-        again = bool(before and before.state == "half_open")
-        self.connections[key] = Connection(service, "", state, self.now, retried=again, over=over)
-        self.pending = key
+        self.connections[key] = Connection(service, "", state, self.now, over=over)
+        self.pending = (key, before.server if before and before.state == "half_open" else None)
         return Fate(Verdict.TO_BACKEND_NEW, tuple(service.active), service)
 
     def learn(self, server):
-        """The switch has chosen."""
-        self.connections[self.pending].server = server
+        """The switch has chosen; a retry without luck may be refused in silence once more."""
+        key, silent = self.pending
+        self.connections[key].server = server
+        self.connections[key].retried = silent not in (None, server)
 
     def reply(self, server, client, protocol, flags, port=0):
         """A server's packet; *port*: that of the VIP, if it has any port."""
