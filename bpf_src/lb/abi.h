@@ -152,8 +152,7 @@ enum lb_connection_state {
 	LB_STATE_FIN_CLIENT = 8, /* that side has finished or reset */
 	LB_STATE_FIN_SERVER = 16,
 	LB_STATE_ANSWERED = 32, /* the server answered the SYN */
-	LB_STATE_RETRY = 64,    /* two bits: how many servers were tried before */
-	LB_STATE_RETRY_MASK = 192,
+	LB_STATE_WITHHELD = 64, /* a reset of a server was, once */
 };
 
 enum lb_connection_key {

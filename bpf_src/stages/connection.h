@@ -193,7 +193,7 @@ static __always_inline int lb_withhold_reset(const struct lb_packet *pkt, __u8 s
 {
 	return pkt->server && (pkt->tcp_flags & LB_TCP_RST) &&
 	       (state & LB_STATE_MASK) == LB_STATE_HALF_OPEN &&
-	       !(state & (LB_STATE_ANSWERED | LB_STATE_RETRY_MASK)) &&
+	       !(state & (LB_STATE_ANSWERED | LB_STATE_WITHHELD)) &&
 	       (pkt->backend->flags & LB_SERVICE_MULTIPLE);
 }
 
@@ -232,7 +232,7 @@ static __always_inline int lb_track(struct lb_packet *pkt)
 	if (!lb_is_tcp(pkt))
 		return LB_CONTINUE;
 	if (lb_withhold_reset(pkt, state)) {
-		entry->state = state | LB_STATE_RETRY;
+		entry->state = state | LB_STATE_WITHHELD;
 		return LB_DROP_RESET_WITHHELD;
 	}
 	if (unlikely((state & LB_STATE_MASK) != LB_STATE_ESTABLISHED ||

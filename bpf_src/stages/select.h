@@ -180,11 +180,9 @@ static __always_inline __u8 lb_first_state(const struct lb_packet *pkt, __u8 bef
 						     LB_STATE_ESTABLISHED;
 	if ((before & LB_STATE_MASK) != LB_STATE_HALF_OPEN)
 		return LB_STATE_HALF_OPEN;
-	before &= LB_STATE_RETRY_MASK;
+	before &= LB_STATE_WITHHELD;
 	if (pkt->previous == pkt->backend_index + 1)
 		before = 0; /* no luck: what this server says may be withheld once more */
-	else if (pkt->previous && before != LB_STATE_RETRY_MASK)
-		before += LB_STATE_RETRY;
 	return LB_STATE_HALF_OPEN | before;
 }
 

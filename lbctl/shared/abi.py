@@ -148,8 +148,7 @@ class ConnectionState(IntEnum):
     FIN_CLIENT = 8
     FIN_SERVER = 16
     ANSWERED = 32
-    RETRY = 64
-    RETRY_MASK = 192
+    WITHHELD = 64
 
 
 

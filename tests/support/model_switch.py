@@ -46,7 +46,7 @@ class Connection:
     state: str
     used: int
     answered: bool = False
-    retried: bool = False
+    withheld: bool = False
     over: frozenset = frozenset()  # the sides that have finished or reset
 
 
@@ -119,14 +119,15 @@ class Model:
             state = "closed" if "R" in flags else "closing" if "F" in flags else "established"
             over = frozenset() if state == "established" else {"client"}
         self.connections[key] = Connection(service, "", state, self.now, over=over)
-        self.pending = (key, before.server if before and before.state == "half_open" else None)
+        self.pending = (key, before if before and before.state == "half_open" else None)
         return Fate(Verdict.TO_BACKEND_NEW, tuple(service.active), service)
 
     def learn(self, server):
         """The switch has chosen; a retry without luck may be refused in silence once more."""
-        key, silent = self.pending
+        key, before = self.pending
         self.connections[key].server = server
-        self.connections[key].retried = silent not in (None, server)
+        if before and before.server != server:
+            self.connections[key].withheld = before.withheld
 
     def reply(self, server, client, protocol, flags, port=0):
         """A server's packet; *port*: that of the VIP, if it has any port."""
@@ -136,7 +137,7 @@ class Model:
             theirs = theirs and service.forward == "nat" and connection.server == server
             if theirs and self.live(key):
                 if self.withholds(connection, flags):
-                    connection.used, connection.retried = self.now, True
+                    connection.used, connection.withheld = self.now, True
                     return Fate(Verdict.DROP_RESET_WITHHELD)
                 self.advance(connection, "server", flags, proven=True)
                 return Fate(Verdict.TO_CLIENT, (key[2],), service)
@@ -144,7 +145,7 @@ class Model:
 
     def withholds(self, connection, flags):
         """Tell whether a refusal is kept back, so that the client tries another server."""
-        fresh = connection.state == "half_open" and not (connection.answered or connection.retried)
+        fresh = connection.state == "half_open" and not (connection.answered or connection.withheld)
         return "R" in flags and fresh and connection.service.refusals[connection.server]
 
     def advance(self, connection, side, flags, *, proven):

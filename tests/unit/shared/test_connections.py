@@ -51,7 +51,7 @@ def test_a_connection_lives_as_long_as_its_state_says(shared, state, seconds):
     """
     ticks = shared.clock.ticks(seconds)
     for age, lives in ((0, 1), (ticks, 1), (ticks + 1, 0), (30_000, 0)):
-        for bits in (0, State.FIN_CLIENT, State.ANSWERED | State.RETRY_MASK):
+        for bits in (0, State.FIN_CLIENT, State.ANSWERED | State.WITHHELD):
             shared.connect(7, 0, state | bits, age=age)
             assert lives == shared.connections.used()
             still_open = lives and state is not State.CLOSED
