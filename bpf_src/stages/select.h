@@ -214,8 +214,11 @@ static __always_inline int lb_insert(struct lb_packet *pkt)
 {
 	struct lb_connection *entry = pkt->connection;
 	__u64 before = pkt->room_key;
+	__u16 next_hop = 0;
 	__u8 state;
 
+	if (LB_WITH_NAT && !(pkt->service->flags & LB_SERVICE_DSR))
+		next_hop = lb_route_lookup(pkt, pkt->source);
 	if (__sync_val_compare_and_swap(&entry->key, before, LB_KEY_LOCKED) != before)
 		return 0;
 	if (before != pkt->key && lb_room_of(pkt, entry, before) == LB_ROOM_NONE) {
@@ -227,9 +230,7 @@ static __always_inline int lb_insert(struct lb_packet *pkt)
 	entry->last_used = pkt->now;
 	entry->state = lb_first_state(pkt, before == pkt->key ? state : 0);
 	entry->route_version = pkt->control->route_version;
-	entry->next_hop = 0;
-	if (LB_WITH_NAT && !(pkt->service->flags & LB_SERVICE_DSR))
-		entry->next_hop = lb_route_lookup(pkt, pkt->source);
+	entry->next_hop = next_hop;
 	lb_write_detail(pkt);
 	__sync_lock_test_and_set(&entry->key, pkt->key);
 	return 1;
@@ -255,6 +256,18 @@ static __always_inline int lb_select_untracked_reply(struct lb_packet *pkt)
 	pkt->backend = lb_backend_at(pkt, pkt->backend_index);
 	pkt->delivered = LB_TO_CLIENT;
 	return pkt->backend ? LB_CONTINUE : LB_DROP_INTERNAL;
+}
+
+/*
+ * Ask for the memory of the details early: of all that a new connection touches it is the last, and
+ * would be waited for when everything else is done.
+ */
+static __always_inline void lb_fetch_detail(__u32 index)
+{
+	struct lb_connection_detail *detail = details.lookup(&index);
+
+	if (detail)
+		asm volatile("" : : "r"(*(volatile __u32 *)&detail->created));
 }
 
 /* No slots: all back-ends are out, or the service was removed and only finishes its connections. */
@@ -284,6 +297,7 @@ static __always_inline int lb_select(struct lb_packet *pkt)
 		if (verdict != LB_CONTINUE)
 			return verdict;
 	}
+	lb_fetch_detail(pkt->connection_index);
 	verdict = lb_pick(pkt);
 	if (verdict != LB_CONTINUE)
 		return verdict;
