@@ -10,22 +10,23 @@
 #include "lb/net.h"
 
 struct bench_settings {
-	u64 count;			/* packets so far */
-	u32 flows;			/* clients */
-	u32 ports;			/* services, on ports behind each other; 0: ICMP */
-	u32 frame;			/* bytes */
-	u8 random;			/* clients in random order; else one after the other */
-	u8 reply;			/* from the fixed host to the clients; else to it */
-	u16 port;			/* of the first service, or type and code; in host order */
-	u32 network_sum;		/* of the IPv4 header but for the client */
-	u32 udp_sum;			/* of the UDP packet but for client and ports; 0: not UDP */
-	u64 host[2];			/* the fixed address */
-	u64 frame_start[2];		/* the MACs */
-	u64 network[2];			/* the first bytes of the IP header: IPv4 12, IPv6 8 */
-	u64 transport[2];		/* behind the ports */
+	u64 count;          /* packets so far */
+	u32 flows;          /* clients */
+	u32 ports;          /* services, on ports behind each other; 0: ICMP */
+	u32 frame;          /* bytes */
+	u8 random;          /* clients in random order; else one after the other */
+	u8 reply;           /* from the fixed host to the clients; else to it */
+	u16 port;           /* of the first service, or type and code; in host order */
+	u32 network_sum;    /* of the IPv4 header but for the client */
+	u32 udp_sum;        /* of the UDP packet but for client and ports; 0: not UDP */
+	u64 host[2];        /* the fixed address */
+	u64 frame_start[2]; /* the MACs */
+	u64 network[2];     /* the first bytes of the IP header: IPv4 12, IPv6 8 */
+	u64 transport[2];   /* behind the ports */
 };
 
-BPF_TABLE_PINNED7("array", u32, struct bench_settings, settings, 1, BENCH_PINS "/settings", 1 << 10);
+BPF_TABLE_PINNED7("array", u32, struct bench_settings, settings, 1, BENCH_PINS "/settings",
+		  1 << 10);
 BPF_TABLE_PINNED("prog", u32, u32, programs, 1, BENCH_PINS "/programs");
 
 /* An unaligned store: frames begin two bytes off. */
