@@ -50,8 +50,8 @@ format: ready ## put the source into the form that `check` wants
 abi: ready ## write lbctl/shared/abi.py from bpf_src/lb/abi.h
 	$(BIN)/python bpf_src/generate_abi.py
 
-bench: ready ## the measurements of bench/; each names machine, kernel and NIC mode (root)
-	@$(BIN)/python -m bench
+bench: ready ## the measurements of bench/; each names machine, kernel and mode (root)
+	@bench/run
 
 docs: ready ## check the links and the commands in the pages
 	@$(PYTEST) tests/docs
