@@ -16,6 +16,7 @@
 #include "stages/parse.h"
 #include "stages/service.h"
 #include "stages/connection.h"
+#include "stages/room.h"
 #include "stages/select.h"
 #include "stages/route.h"
 #include "stages/rewrite.h"
