@@ -68,6 +68,7 @@ class RoutingDaemon:
         self._react_at = 0.0
         self._settle = SETTLE
         self._links_changed: list[str] = []
+        self._heard: dict[int, Link] = {}  # links, as the last event of each told
         self._thread: threading.Thread | None = None
         self._wake = -1
         self._stopping = False
@@ -255,9 +256,13 @@ class RoutingDaemon:
                 self._outdate({Kind.ROUTE})
 
     def _hear_of_link(self, link: Link, *, gone: bool) -> None:
-        known = self._mirror.kernel.routing.links.get(link.ifindex) == link
-        if known and not gone and Kind.LINK not in self._stale:  # else what is known is old
+        # Compared with what was heard, not with what was fetched: somebody who was told of the last
+        # event may have looked at the link before this one, and must look again.
+        if self._heard.pop(link.ifindex, None) == link and not gone:
+            self._heard[link.ifindex] = link
             return
+        if not gone:
+            self._heard[link.ifindex] = link
         self._links_changed.append(link.name)
         self._outdate(EVERYTHING)  # the kernel is silent about routes that go with a link
 
