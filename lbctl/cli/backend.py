@@ -71,9 +71,9 @@ def drain(
 
     When --wait runs out of time it exits with 1, and the back-end goes on draining.
     """
-    client.set_backend(pool, address, {"state": "draining"})
+    backend = client.set_backend(pool, address, {"state": "draining"})
     if not wait and timeout is None:
-        left = client.count_connections(pool=pool, backend=address)["count"]
+        left = backend["connections"]
         click.echo(f"pool {pool}: draining back-end {address}, connections left: {left}")
         return
     with render.progress(f"draining {address}") as report:
