@@ -128,7 +128,7 @@ def test_an_entry_from_the_next_tick_is_not_old(switch):
     switch.age(-2)
 
     assert Verdict.TO_BACKEND is switch.run(WEB4.asks("A")).verdict
-    assert [0.0] == [c.idle_seconds for c in switch.connections.list()]
+    assert [True] == [c.idle_seconds < 5 for c in switch.connections.list()]
 
 
 @BOTH
