@@ -258,11 +258,11 @@ class RoutingDaemon:
     def _hear_of_link(self, link: Link, *, gone: bool) -> None:
         # Compared with what was heard, not with what was fetched: somebody who was told of the last
         # event may have looked at the link before this one, and must look again.
-        if self._heard.pop(link.ifindex, None) == link and not gone:
-            self._heard[link.ifindex] = link
-            return
+        before = self._heard.pop(link.ifindex, None)
         if not gone:
             self._heard[link.ifindex] = link
+            if before == link:
+                return
         self._links_changed.append(link.name)
         self._outdate(EVERYTHING)  # the kernel is silent about routes that go with a link
 
