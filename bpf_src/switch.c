@@ -3,7 +3,8 @@
  * The switching processor: the XDP program on every NIC.
  *
  * Compiled on the machine that runs it, with only what its configuration needs: LB_WITH_IPV6,
- * LB_WITH_NAT, LB_WITH_DSR, LB_WITH_ANY_PORT, LB_WITH_SHARED, each 0 or 1.
+ * LB_WITH_NAT, LB_WITH_DSR, LB_WITH_ANY_PORT, LB_WITH_SHARED, LB_WITH_RULES, LB_WITH_RESET_DOWN, each
+ * 0 or 1.
  */
 #include "lb/net.h"
 #include "lb/abi.h"
@@ -17,6 +18,7 @@
 #include "stages/service.h"
 #include "stages/connection.h"
 #include "stages/room.h"
+#include "stages/rules.h"
 #include "stages/select.h"
 #include "stages/route.h"
 #include "stages/rewrite.h"
@@ -49,13 +51,13 @@ int lb_switch(struct xdp_md *ctx)
 	if (verdict == LB_CONTINUE)
 		verdict = lb_rewrite(&pkt);
 
+	if (verdict == LB_ECHO_REPLY)
+		verdict = lb_icmp(&pkt);
 	if (verdict == LB_CONTINUE)
 		verdict = pkt.delivered;
-	else if (verdict == LB_RESET)
-		verdict = lb_reset(ctx, &pkt);
-	else if (verdict == LB_ECHO_REPLY)
-		verdict = lb_icmp(&pkt);
-	if (verdict == LB_TOO_BIG_REPLY)
+	else if (verdict == LB_RESET || verdict == LB_RESET_DOWN)
+		verdict = lb_reset(ctx, &pkt, verdict);
+	else if (verdict == LB_TOO_BIG_REPLY)
 		verdict = lb_too_big(ctx, &pkt);
 
 	return lb_finish(ctx, &pkt, verdict);

@@ -11,7 +11,7 @@
 #define LB_ABI_H
 
 enum lb_abi {
-	LB_ABI_VERSION = 1,
+	LB_ABI_VERSION = 2,
 	LB_WAYS = 4,            /* connections in one set: 64 bytes, one cache line */
 	LB_SLOTS_PER_LINE = 32, /* slots packed into one element, for the same reason */
 	LB_NICS_MAX = 64,       /* NICs that one switch can serve */
@@ -46,6 +46,8 @@ enum lb_verdict {
 	LB_ECHO_REPLY,
 	/* A TCP packet without service or connection was answered by a reset. */
 	LB_RESET,
+	/* Its server died and the pool resets: the client was told, so that it tries again at once. */
+	LB_RESET_DOWN,
 	/* A packet too big for the way to its receiver was answered with the size that fits. */
 	LB_TOO_BIG_REPLY,
 	/* Headers that contradict each other or end too early, for a VIP.  The sender is broken. */
@@ -98,6 +100,9 @@ enum lb_service_flag {
 	LB_SERVICE_LOCAL = 32,   /* the address is the switch's own too: the rest is the kernel's */
 	LB_SERVICE_SHARED = 64,  /* a back-end of several services */
 	LB_SERVICE_ORPHAN = 128, /* of a removed VIP: it lives until its last connection is gone */
+	LB_SERVICE_BY_ADDRESS = 256, /* the slot is chosen by the client's address alone */
+	LB_SERVICE_RESET_DOWN = 512, /* connections of a server that is down are reset */
+	LB_SERVICE_RULES = 1024,     /* some connections have slots of their own: see lb_rule_key */
 };
 
 /* Who is this address and port?  Placed so that no two collide: see directory.h. */
@@ -110,6 +115,22 @@ struct lb_service {
 	__u16 flags;
 	__u32 first_line; /* where its run in the slot table begins */
 	__u32 slots;      /* how long that is; 0: no active back-end */
+};
+
+/* Where a run of slots is, and how long; 0: it has no active back-end. */
+struct lb_run {
+	__u32 first_line;
+	__u32 slots;
+};
+
+/* Which connections of a service have a run of their own: from these clients, to that port. */
+struct lb_rule_key {
+	__u32 prefix_length; /* of what follows; 64 and more */
+	__u16 service;       /* its index */
+	__u16 buffer;        /* 0 is A, 1 is B */
+	__be16 port;         /* 0: any */
+	__u16 spare;
+	__be32 client[4];
 };
 
 /* A run of back-end indices. */
@@ -234,9 +255,9 @@ struct lb_backend_counter {
 	__u64 packets_out;
 	__u64 bytes_out;
 	__u64 connections;
-	__u64 retries; /* SYNs that went to another server, for this one was silent */
-	__u64 resets;  /* by the server, before the connection was established */
-	__u64 spare;
+	__u64 retries; /* SYNs that clients sent again, for this server was silent */
+	__u64 resets;  /* by the server, instead of an answer to a SYN */
+	__u64 answers; /* of the server to SYNs */
 };
 
 /* The keys of one of the two hash functions that make a fingerprint: see connection.h. */

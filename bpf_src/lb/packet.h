@@ -5,6 +5,13 @@
 #ifndef LB_PACKET_H
 #define LB_PACKET_H
 
+/* What a server's packet says of the server itself: counted, for whoever watches it. */
+enum lb_news {
+	LB_NEWS_NONE,
+	LB_NEWS_ANSWERED, /* it takes the connection */
+	LB_NEWS_REFUSED,
+};
+
 struct lb_packet {
 	void *data;
 	void *data_end;
@@ -37,8 +44,10 @@ struct lb_packet {
 	struct lb_connection *connection; /* NULL: untracked */
 	__u32 connection_index;
 	__u16 backend_index;
-	__u16 previous; /* the back-end tried before, plus one; 0: none */
-	__u16 now;      /* in ticks */
+	__u16 previous;    /* the back-end tried before, plus one; 0: none */
+	__u16 now;         /* in ticks */
+	__u8 news;         /* enum lb_news */
+	struct lb_run run; /* of the slots that it may take */
 
 	/* route, rewrite */
 	__u16 mtu; /* that the packet exceeds */

@@ -7,7 +7,8 @@
  * check and an addition, and Python reads and writes the very same memory.
  *
  * The sizes come from the command line of the compiler: LB_DIRECTORY_BITS, LB_GROUP_BITS,
- * LB_SLOT_LINES, LB_BACKENDS, LB_SET_BITS, LB_NEXT_HOPS, LB_ROUTES, LB_CPUS, and LB_PINS, the folder.
+ * LB_SLOT_LINES, LB_RULES, LB_BACKENDS, LB_SET_BITS, LB_NEXT_HOPS, LB_ROUTES, LB_CPUS, and LB_PINS,
+ * the folder.
  */
 #ifndef LB_TABLES_H
 #define LB_TABLES_H
@@ -29,6 +30,7 @@ LB_TABLE("array", u32, struct lb_service, services, 2 * LB_DIRECTORY, LB_MMAPABL
 LB_TABLE("array", u32, u64, displacements, 2 * LB_GROUPS, LB_MMAPABLE);
 LB_TABLE("array", u32, struct lb_slots, slots, 2 * LB_SLOT_LINES, LB_MMAPABLE);
 LB_TABLE("array", u32, struct lb_backend, backends, 2 * LB_BACKENDS, LB_MMAPABLE);
+LB_TABLE("lpm_trie", struct lb_rule_key, struct lb_run, rules, 2 * LB_RULES, LB_NO_PREALLOC);
 
 /* Connections: hot entries in sets of one cache line, and their details beside them. */
 LB_TABLE("array", u32, struct lb_connection_set, connections, LB_SETS, LB_MMAPABLE);

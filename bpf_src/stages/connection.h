@@ -175,6 +175,8 @@ static __always_inline __u8 lb_tcp_handshake(struct lb_packet *pkt, __u8 state)
 	if (pkt->server) {
 		if (tcp->flags & LB_TCP_SYN) {
 			detail->server_isn = tcp->sequence;
+			if (!(state & LB_STATE_ANSWERED))
+				pkt->news = LB_NEWS_ANSWERED;
 			state |= LB_STATE_ANSWERED;
 		}
 		return state;
@@ -188,13 +190,19 @@ static __always_inline __u8 lb_tcp_handshake(struct lb_packet *pkt, __u8 state)
 	return (state & ~LB_STATE_MASK) | LB_STATE_ESTABLISHED;
 }
 
-/* The first refusal of a server is kept back when another server may say yes: see select.h. */
-static __always_inline int lb_withhold_reset(const struct lb_packet *pkt, __u8 state)
+/* A SYN, or what answers it, of a connection whose server has not said yes so far. */
+static __always_inline int lb_is_asking(__u8 state)
 {
-	return pkt->server && (pkt->tcp_flags & LB_TCP_RST) &&
-	       (state & LB_STATE_MASK) == LB_STATE_HALF_OPEN &&
-	       !(state & (LB_STATE_ANSWERED | LB_STATE_WITHHELD)) &&
-	       (pkt->backend->flags & LB_SERVICE_MULTIPLE);
+	return (state & LB_STATE_MASK) == LB_STATE_HALF_OPEN && !(state & LB_STATE_ANSWERED);
+}
+
+/* The first refusal of a server is kept back when another server may say yes: see select.h. */
+static __always_inline int lb_withhold_reset(struct lb_packet *pkt, __u8 state)
+{
+	if (!pkt->server || !(pkt->tcp_flags & LB_TCP_RST) || !lb_is_asking(state))
+		return 0;
+	pkt->news = LB_NEWS_REFUSED;
+	return !(state & LB_STATE_WITHHELD) && (pkt->backend->flags & LB_SERVICE_MULTIPLE);
 }
 
 /*
@@ -217,9 +225,20 @@ static __always_inline int lb_starts_over(const struct lb_packet *pkt, __u8 stat
 		return 1;
 	if (pkt->backend->state != LB_BACKEND_ACTIVE)
 		return 1;
-	return bare == LB_STATE_HALF_OPEN && !(state & LB_STATE_ANSWERED) &&
+	return lb_is_asking(state) &&
 	       (pkt->service->flags & (LB_SERVICE_MULTIPLE | LB_SERVICE_DSR)) ==
 		       LB_SERVICE_MULTIPLE;
+}
+
+/*
+ * A connection whose server died, in a pool that tells its clients: whatever they say next is
+ * answered by a reset.
+ */
+static __always_inline int lb_is_lost(const struct lb_packet *pkt)
+{
+	return LB_WITH_RESET_DOWN && pkt->service && lb_is_tcp(pkt) &&
+	       pkt->backend->state == LB_BACKEND_DOWN &&
+	       (pkt->service->flags & LB_SERVICE_RESET_DOWN);
 }
 
 static __always_inline int lb_track(struct lb_packet *pkt)
@@ -253,11 +272,15 @@ static __always_inline int lb_connection(struct lb_packet *pkt)
 	if (!lb_find_in(pkt, pkt->key, lb_first_set(pkt->key)) &&
 	    !lb_find_in(pkt, pkt->key, lb_second_set(pkt->key)))
 		return LB_CONTINUE;
+	if (pkt->service && lb_is_syn(pkt) && lb_is_asking(pkt->connection->state))
+		pkt->previous = pkt->backend_index + 1;
 	if (unlikely(lb_starts_over(pkt, pkt->connection->state))) {
-		if ((pkt->connection->state & LB_STATE_MASK) == LB_STATE_HALF_OPEN)
-			pkt->previous = pkt->backend_index + 1;
 		pkt->backend = NULL;
 		return LB_CONTINUE;
+	}
+	if (unlikely(lb_is_lost(pkt))) {
+		pkt->connection->state = LB_STATE_CLOSED | LB_STATE_FIN_SERVER;
+		return LB_RESET_DOWN;
 	}
 	pkt->delivered = pkt->service ? LB_TO_BACKEND : LB_TO_CLIENT;
 	return lb_track(pkt);

@@ -26,7 +26,7 @@ static __always_inline struct lb_backend_counter *lb_traffic_of(__u32 cpu, __u32
 	return traffic.lookup(&index);
 }
 
-static __always_inline void lb_count_backend(const struct lb_packet *pkt, __u32 cpu, int verdict)
+static __always_inline void lb_count_backend(const struct lb_packet *pkt, __u32 cpu)
 {
 	struct lb_backend_counter *counter, *silent;
 
@@ -38,16 +38,15 @@ static __always_inline void lb_count_backend(const struct lb_packet *pkt, __u32 
 	if (pkt->server) {
 		counter->packets_out++;
 		counter->bytes_out += pkt->length;
-		if (unlikely(verdict == LB_DROP_RESET_WITHHELD))
-			counter->resets++;
+		counter->answers += pkt->news == LB_NEWS_ANSWERED;
+		counter->resets += pkt->news == LB_NEWS_REFUSED;
 		return;
 	}
 	counter->packets_in++;
 	counter->bytes_in += pkt->length;
-	if (pkt->delivered != LB_TO_BACKEND_NEW)
-		return;
-	counter->connections++;
-	if (pkt->previous) {
+	if (pkt->delivered == LB_TO_BACKEND_NEW)
+		counter->connections++;
+	if (unlikely(pkt->previous)) {
 		silent = lb_traffic_of(cpu, pkt->previous - 1);
 		if (silent)
 			silent->retries++;
@@ -66,6 +65,7 @@ static __always_inline int lb_finish(struct xdp_md *ctx, struct lb_packet *pkt, 
 		break;
 	case LB_ECHO_REPLY:
 	case LB_RESET:
+	case LB_RESET_DOWN:
 	case LB_TOO_BIG_REPLY:
 		action = XDP_TX;
 		break;
@@ -81,7 +81,7 @@ static __always_inline int lb_finish(struct xdp_md *ctx, struct lb_packet *pkt, 
 		}
 		break;
 	}
-	lb_count_backend(pkt, cpu, verdict);
+	lb_count_backend(pkt, cpu);
 	lb_count_verdict(pkt, cpu, verdict);
 	return action;
 }

@@ -3,7 +3,7 @@
  * Stage: reset.  The TCP reset that answers a packet without a service (RFC 9293, 3.10.7.1).
  *
  * In:  a TCP packet, intact.
- * Out: the same frame, turned round and cut to a bare header.
+ * Out: the same frame, turned round and cut to a bare header; the verdict that asked for it.
  *
  * A reset is never answered by a reset.
  */
@@ -69,7 +69,7 @@ static __always_inline int lb_reset_ipv6(struct lb_packet *pkt)
 	return LB_RESET;
 }
 
-static __always_inline int lb_reset(struct xdp_md *ctx, struct lb_packet *pkt)
+static __always_inline int lb_reset(struct xdp_md *ctx, struct lb_packet *pkt, int why)
 {
 	__u32 size = sizeof(struct lb_ethernet) + sizeof(struct lb_tcp) +
 		     (pkt->ipv6 ? sizeof(struct lb_ipv6) : sizeof(struct lb_ipv4));
@@ -86,7 +86,7 @@ static __always_inline int lb_reset(struct xdp_md *ctx, struct lb_packet *pkt)
 	lb_swap_macs(pkt->data);
 	if (pkt->frame > size && bpf_xdp_adjust_tail(ctx, (int)size - (int)pkt->frame))
 		return LB_DROP_INTERNAL;
-	return LB_RESET;
+	return why;
 }
 
 #endif

@@ -13,12 +13,22 @@
 
 static __always_inline __u16 lb_slot(struct lb_packet *pkt, __u32 hash)
 {
-	__u32 slot = ((__u64)hash * pkt->service->slots) >> 32;
-	__u32 line =
-		pkt->buffer * LB_SLOT_LINES + pkt->service->first_line + slot / LB_SLOTS_PER_LINE;
+	__u32 slot = ((__u64)hash * pkt->run.slots) >> 32;
+	__u32 line = pkt->buffer * LB_SLOT_LINES + pkt->run.first_line + slot / LB_SLOTS_PER_LINE;
 	struct lb_slots *run = slots.lookup(&line);
 
 	return run ? run->backend[slot % LB_SLOTS_PER_LINE] : LB_BACKENDS;
+}
+
+/* What chooses the slot: the connection, or with sh the client's address whatever its port. */
+static __always_inline __u32 lb_slot_hash(const struct lb_packet *pkt)
+{
+	__u64 hash;
+
+	if (likely(!(pkt->service->flags & LB_SERVICE_BY_ADDRESS)))
+		return pkt->key >> 32;
+	hash = lb_hash(&pkt->control->hash[0], pkt, pkt->source, 0);
+	return (hash * 0xD6E8FEB86659FD93ULL) >> 32;
 }
 
 /*
@@ -65,12 +75,18 @@ static __always_inline int lb_clashes(struct lb_packet *pkt, const struct lb_bac
  */
 static __always_inline int lb_pick(struct lb_packet *pkt)
 {
-	__u32 hash = pkt->key >> 32, other_slots = pkt->now << 16 | pkt->service->index;
+	__u32 hash = lb_slot_hash(pkt), other_slots = pkt->now << 16 | pkt->service->index;
 	int verdict = LB_DROP_NO_BACKEND;
 	int i;
 
+	lb_find_run(pkt);
+	if (LB_WITH_RULES && unlikely(!pkt->run.slots))
+		return LB_DROP_NO_BACKEND;
 	if (LB_WITH_SHARED && (pkt->service->flags & LB_SERVICE_SHARED))
 		lb_find_rivals(pkt);
+#if LB_WITH_RULES /* else the verifier follows every way here through every turn of the loop */
+#pragma unroll
+#endif
 	for (i = 0; i < LB_PICKS; i++) {
 		struct lb_backend *backend;
 		__u32 index = lb_slot(pkt, hash);
@@ -213,7 +229,7 @@ static __always_inline int lb_select(struct lb_packet *pkt)
 		return LB_CONTINUE;
 	if (pkt->server)
 		return lb_select_untracked_reply(pkt);
-	if (unlikely(!pkt->service->slots))
+	if (unlikely(!pkt->service->slots && !(pkt->service->flags & LB_SERVICE_RULES)))
 		return lb_select_nobody(pkt);
 	room = lb_make_room(pkt);
 	if (lb_is_tcp(pkt) && !lb_is_syn(pkt) && room) {

@@ -41,6 +41,7 @@ SIZES = {
     "connections": "connections kept in comfort",
     "next_hops": "hosts and gateways",
     "routes": "routes",
+    "rules": "rules of all pools together",
 }
 
 

@@ -6,7 +6,7 @@ from enum import IntEnum
 
 import numpy as np
 
-ABI_VERSION = 1
+ABI_VERSION = 2
 WAYS = 4
 SLOTS_PER_LINE = 32
 NICS_MAX = 64
@@ -29,23 +29,24 @@ class Verdict(IntEnum):
     TO_KERNEL_OTHER_MAC = 7
     ECHO_REPLY = 8
     RESET = 9
-    TOO_BIG_REPLY = 10
-    DROP_MALFORMED = 11
-    DROP_FRAGMENT = 12
-    DROP_OPTIONS = 13
-    DROP_NO_SERVICE = 14
-    DROP_NO_CONNECTION = 15
-    DROP_NO_BACKEND = 16
-    DROP_TTL_EXPIRED = 17
-    DROP_NO_ROUTE = 18
-    DROP_NO_NEIGHBOR = 19
-    DROP_NOT_ATTACHED = 20
-    DROP_TOO_BIG = 21
-    DROP_TUPLE_CLASH = 22
-    DROP_RESET_WITHHELD = 23
-    DROP_UNANSWERABLE = 24
-    DROP_INTERNAL = 25
-    VERDICT_MAX = 26
+    RESET_DOWN = 10
+    TOO_BIG_REPLY = 11
+    DROP_MALFORMED = 12
+    DROP_FRAGMENT = 13
+    DROP_OPTIONS = 14
+    DROP_NO_SERVICE = 15
+    DROP_NO_CONNECTION = 16
+    DROP_NO_BACKEND = 17
+    DROP_TTL_EXPIRED = 18
+    DROP_NO_ROUTE = 19
+    DROP_NO_NEIGHBOR = 20
+    DROP_NOT_ATTACHED = 21
+    DROP_TOO_BIG = 22
+    DROP_TUPLE_CLASH = 23
+    DROP_RESET_WITHHELD = 24
+    DROP_UNANSWERABLE = 25
+    DROP_INTERNAL = 26
+    VERDICT_MAX = 27
 
 
 VERDICT_NOTES = {
@@ -59,6 +60,7 @@ VERDICT_NOTES = {
     Verdict.TO_KERNEL_OTHER_MAC: "The frame is for another station's MAC (or for all): the kernel has it, untouched.",
     Verdict.ECHO_REPLY: 'An echo request (ping) for a VIP was answered.',
     Verdict.RESET: 'A TCP packet without service or connection was answered by a reset.',
+    Verdict.RESET_DOWN: 'Its server died and the pool resets: the client was told, so that it tries again at once.',
     Verdict.TOO_BIG_REPLY: 'A packet too big for the way to its receiver was answered with the size that fits.',
     Verdict.DROP_MALFORMED: 'Headers that contradict each other or end too early, for a VIP.  The sender is broken.',
     Verdict.DROP_FRAGMENT: 'A fragment for a VIP: its ports are not known.  Make the sender use path MTU discovery.',
@@ -100,6 +102,9 @@ class ServiceFlag(IntEnum):
     LOCAL = 32
     SHARED = 64
     ORPHAN = 128
+    BY_ADDRESS = 256
+    RESET_DOWN = 512
+    RULES = 1024
 
 
 SERVICE = np.dtype({
@@ -107,6 +112,20 @@ SERVICE = np.dtype({
     "formats": ['(4,)>u4', '>u2', '<u1', '<u1', '<u2', '<u2', '<u4', '<u4'],
     "offsets": [0, 16, 18, 19, 20, 22, 24, 28],
     "itemsize": 32,
+})
+
+RUN = np.dtype({
+    "names": ['first_line', 'slots'],
+    "formats": ['<u4', '<u4'],
+    "offsets": [0, 4],
+    "itemsize": 8,
+})
+
+RULE_KEY = np.dtype({
+    "names": ['prefix_length', 'service', 'buffer', 'port', 'spare', 'client'],
+    "formats": ['<u4', '<u2', '<u2', '>u2', '<u2', '(4,)>u4'],
+    "offsets": [0, 4, 6, 8, 10, 12],
+    "itemsize": 28,
 })
 
 SLOTS = np.dtype({
@@ -227,7 +246,7 @@ COUNTER = np.dtype({
 })
 
 BACKEND_COUNTER = np.dtype({
-    "names": ['packets_in', 'bytes_in', 'packets_out', 'bytes_out', 'connections', 'retries', 'resets', 'spare'],
+    "names": ['packets_in', 'bytes_in', 'packets_out', 'bytes_out', 'connections', 'retries', 'resets', 'answers'],
     "formats": ['<u8', '<u8', '<u8', '<u8', '<u8', '<u8', '<u8', '<u8'],
     "offsets": [0, 8, 16, 24, 32, 40, 48, 56],
     "itemsize": 64,

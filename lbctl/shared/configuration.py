@@ -15,7 +15,7 @@ import numpy as np
 
 from lbctl.errors import LbctlError
 from lbctl.model import Protocol, SocketAddress, Vip
-from lbctl.shared import abi, addresses, directory, records, syscall
+from lbctl.shared import abi, addresses, directory, records, rules, syscall
 from lbctl.shared.abi import BackendState, Role, ServiceFlag
 from lbctl.shared.records import BackendRecord, Service, ServiceBackend
 
@@ -39,6 +39,7 @@ class ConfigurationTable:
         self._tables, self._connections, self._clock = tables, connections, clock
         self._backends: dict[BackendRecord, int] = {}
         self._services: dict[Vip, int] = {}
+        self._rules = rules.RuleTable(tables)
         self._recover()
         # whoever published last may have died before its grace period was over
         syscall.wait_for_packets()
@@ -96,12 +97,15 @@ class ConfigurationTable:
         service_index, backend_index = self._assign(services, kept)
         spare = 1 - self._active
         runs = self._first_lines(services)
+        self._rules.require_room(sum(len(service.rules) for service in services))
         table = self._back_end_table(services, service_index, backend_index, kept)
-        entries = records.directory_entries(services, service_index, runs, table, set(local))
+        firsts = [lines[0] for lines in runs]
+        entries = records.directory_entries(services, service_index, firsts, table, set(local))
         self._write_directory(entries, spare)
         self._half("backends", spare)[:] = table
         self._begin_counting(set(backend_index.values()) - set(self._backends.values()))
         self._write_slots(services, runs, backend_index, spare)
+        self._write_rules(services, runs, service_index, spare)
         self._control["generation"][spare] = generation
         self._write_timeouts(timeouts)
         self._control["active"] = spare
@@ -163,17 +167,21 @@ class ConfigurationTable:
         service_index = _fill(named, [s.vip for s in services], capacity.services, "services")
         return service_index, backend_index
 
-    def _first_lines(self, services: Sequence[Service]) -> list[int]:
-        """Where each service's run of slots begins, in lines."""
-        lines = [-(-len(service.slots) // abi.SLOTS_PER_LINE) for service in services]
+    def _first_lines(self, services: Sequence[Service]) -> list[list[int]]:
+        """Where each run of each service's slots begins, in lines."""
+        end, first_lines = 0, []
+        for service in services:
+            lengths = [-(-len(run) // abi.SLOTS_PER_LINE) for run in service.runs]
+            first_lines.append([end + sum(lengths[:i]) for i in range(len(lengths))])
+            end += sum(lengths)
         room = len(self._tables["slots"]) // 2
-        if sum(lines) > room:
+        if end > room:
             raise LbctlError(
-                f"slots: {sum(lines) * abi.SLOTS_PER_LINE} are wanted and "
+                f"slots: {end * abi.SLOTS_PER_LINE} are wanted and "
                 f"{room * abi.SLOTS_PER_LINE} fit; use a smaller --table-size, or start lbctld "
                 f"with a larger --slots"
             )
-        return [sum(lines[:i]) for i in range(len(lines))]
+        return first_lines
 
     # -- contents --------------------------------------------------------------------------
 
@@ -206,20 +214,38 @@ class ConfigurationTable:
     def _write_slots(
         self,
         services: Sequence[Service],
-        runs: Sequence[int],
+        first_lines: Sequence[Sequence[int]],
         backend_index: dict[BackendRecord, int],
         spare: int,
     ) -> None:
         """Positions in the services' own lists become indices of the back-end table."""
         flat = self._half("slots", spare).view(np.uint16)
-        for service, first in zip(services, runs, strict=True):
-            start, length = first * abi.SLOTS_PER_LINE, len(service.slots)
-            if length:
-                named = [
-                    backend_index[BackendRecord(service.vip, b.address)] for b in service.backends
-                ]
-                run = flat[start : start + length]
-                np.take(np.array(named, np.uint16), service.slots, out=run, mode="clip")
+        for service, firsts in zip(services, first_lines, strict=True):
+            records_ = (BackendRecord(service.vip, b.address) for b in service.backends)
+            named = np.array([backend_index[record] for record in records_], np.uint16)
+            for slots, first in zip(service.runs, firsts, strict=True):
+                if len(slots):
+                    run = flat[first * abi.SLOTS_PER_LINE :][: len(slots)]
+                    np.take(named, slots, out=run, mode="clip")
+
+    def _write_rules(
+        self,
+        services: Sequence[Service],
+        first_lines: Sequence[Sequence[int]],
+        service_index: dict[Vip, int],
+        spare: int,
+    ) -> None:
+        """Each rule leads to its run."""
+        self._rules.write(
+            spare,
+            {
+                rules.key(spare, service_index[service.vip], rule): rules.run(
+                    first, len(rule.slots)
+                )
+                for service, firsts in zip(services, first_lines, strict=True)
+                for rule, first in zip(service.rules, firsts[1:], strict=True)
+            },
+        )
 
     def _begin_counting(self, indices: set[int]) -> None:
         """A new back-end has no past, whoever had its index before."""

@@ -19,7 +19,7 @@ from lbctl.shared.arrays import Array
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from lbctl.model import IPAddress
+    from lbctl.model import IPAddress, IPNetwork
 
 _STATES = {
     State.ACTIVE: BackendState.ACTIVE,
@@ -43,11 +43,27 @@ class ServiceBackend:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceRule:
+    """
+    The slots of connections from *clients* (None: from all) to *port* (0: to any).
+
+    *slots*: as in Service, positions in the service's own list of back-ends.
+    """
+
+    clients: IPNetwork | None
+    port: int
+    slots: Array
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """
     One VIP of one pool, ready to be published.
 
     *slots*: uint16, each a position in *backends*; empty: no active back-end.
+    *by_address*: the slot follows from the client's address alone.
+    *reset_down*: connections of a server that is down are reset, towards the client.
+    *rules*: connections that have slots of their own.
     """
 
     vip: Vip
@@ -55,6 +71,14 @@ class Service:
     on_unknown: OnUnknown
     backends: tuple[ServiceBackend, ...]
     slots: Array
+    by_address: bool = False
+    reset_down: bool = False
+    rules: tuple[ServiceRule, ...] = ()
+
+    @property
+    def runs(self) -> tuple[Array, ...]:
+        """All runs of slots: its own, then that of each rule."""
+        return (self.slots, *(rule.slots for rule in self.rules))
 
 
 class BackendRecord(NamedTuple):
@@ -80,8 +104,14 @@ def flags(service: Service) -> int:
         value |= ServiceFlag.DSR
     if service.vip.port == ANY_PORT:
         value |= ServiceFlag.ANY_PORT
-    if len(service.slots) and service.slots.min() != service.slots.max():
+    if any(len(run) and run.min() != run.max() for run in service.runs):
         value |= ServiceFlag.MULTIPLE
+    if service.by_address:
+        value |= ServiceFlag.BY_ADDRESS
+    if service.reset_down:
+        value |= ServiceFlag.RESET_DOWN
+    if service.rules:
+        value |= ServiceFlag.RULES
     return value
 
 

@@ -50,6 +50,7 @@ class Capacity:
     connections: int = 262_144
     next_hops: int = 8192
     routes: int = 65_536
+    rules: int = 1024
 
     def macros(self) -> dict[str, int]:
         """The sizes as the C sources want them."""
@@ -59,6 +60,7 @@ class Capacity:
             "LB_GROUP_BITS": directory.bit_length() - 2,
             "LB_SLOT_LINES": -(-self.slots // abi.SLOTS_PER_LINE),
             "LB_BACKENDS": self.backends,
+            "LB_RULES": self.rules,
             "LB_SET_BITS": max(4, (2 * self.connections // abi.WAYS - 1).bit_length()),
             "LB_NEXT_HOPS": self.next_hops,
             "LB_ROUTES": self.routes,
@@ -96,12 +98,20 @@ def specifications(capacity: Capacity) -> dict[str, _Spec]:
     route = syscall.MapInfo(
         syscall.LPM_TRIE, abi.ROUTE_KEY.itemsize, 4, capacity.routes, syscall.NO_PREALLOC
     )
+    rule = syscall.MapInfo(
+        syscall.LPM_TRIE,
+        abi.RULE_KEY.itemsize,
+        abi.RUN.itemsize,
+        2 * capacity.rules,
+        syscall.NO_PREALLOC,
+    )
     return {
         "control": array(abi.CONTROL, 1),
         "services": array(abi.SERVICE, 2 * directory),
         "displacements": array(np.dtype("<u8"), 2 * groups),
         "slots": array(abi.SLOTS, 2 * m["LB_SLOT_LINES"]),
         "backends": array(abi.BACKEND, 2 * capacity.backends),
+        "rules": _Spec(None, 2 * capacity.rules, rule),
         "connections": array(abi.CONNECTION_SET, sets),
         "details": array(abi.CONNECTION_DETAIL, sets * abi.WAYS),
         "routes": _Spec(None, capacity.routes, route),

@@ -6,7 +6,7 @@ import hashlib
 import os
 from typing import TYPE_CHECKING
 
-from lbctl.model import ANY_PORT, Forward
+from lbctl.model import ANY_PORT, Forward, OnDown
 from lbctl.shared import syscall
 from lbctl.shared.clock import Clock
 from lbctl.shared.configuration import ConfigurationTable
@@ -23,7 +23,15 @@ if TYPE_CHECKING:
     from lbctl.model import Configuration, Nic
     from lbctl.shared.tables import Capacity, Tables
 
-FEATURES = ("IPV6", "NAT", "DSR", "ANY_PORT", "SHARED")  # LB_WITH_..., as bits of one number
+FEATURES = (
+    "IPV6",
+    "NAT",
+    "DSR",
+    "ANY_PORT",
+    "SHARED",
+    "RULES",
+    "RESET_DOWN",
+)  # LB_WITH_..., as bits of one number
 
 
 def features(configuration: Configuration) -> int:
@@ -32,10 +40,10 @@ def features(configuration: Configuration) -> int:
     vips = [vip for pool in pools for vip in pool.vips]
     nat = [pool for pool in pools if pool.forward is Forward.NAT]
     servers = [
-        (vip.protocol, backend.address)
+        (vip.protocol, address)
         for pool in nat
         for vip in pool.vips
-        for backend in pool.backends
+        for address in {b.address for p in configuration.stand_ins(pool) for b in p.backends}
     ]
     wanted = (
         any(vip.address.version == 6 for vip in vips),
@@ -43,6 +51,8 @@ def features(configuration: Configuration) -> int:
         any(pool.forward is Forward.DSR for pool in pools),
         any(vip.port == ANY_PORT for vip in vips),
         len(servers) != len(set(servers)),
+        any(pool.rules for pool in pools),
+        any(pool.on_down is OnDown.RESET for pool in pools),
     )
     return sum(1 << bit for bit, used in enumerate(wanted) if used)
 

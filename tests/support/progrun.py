@@ -37,7 +37,13 @@ LOOPBACK = 1
 OUTSIDE, INSIDE = 0, 1  # slots of the NICs towards the clients and towards the servers
 MACS = {OUTSIDE: frames.OUTSIDE_MAC, INSIDE: frames.INSIDE_MAC}
 SMALL = Capacity(
-    services=32, backends=128, slots=32_768, connections=8192, next_hops=256, routes=128
+    services=32,
+    backends=128,
+    slots=32_768,
+    connections=8192,
+    next_hops=256,
+    routes=128,
+    rules=32,
 )
 # What makes the program have a feature, in a word.
 POOLS = {
@@ -46,6 +52,11 @@ POOLS = {
     "dsr": {"vips": ["203.0.113.2:1/tcp"], "forward": "dsr"},
     "any_port": {"vips": ["203.0.113.3:*/tcp"]},
     "shared": {"vips": ["203.0.113.4:1/tcp"], "backends": [{"address": "10.0.0.1:1"}]},
+    "rules": {
+        "vips": ["203.0.113.5:*/tcp"],
+        "rules": [{"clients": "198.51.100.0/24", "pool": "nat"}],
+    },
+    "reset_down": {"vips": ["203.0.113.6:1/tcp"], "on_down": "reset"},
 }
 ALL = tuple(POOLS)
 

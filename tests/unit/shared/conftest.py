@@ -17,14 +17,22 @@ def waits(monkeypatch):
     return calls
 
 
+@pytest.fixture(autouse=True)
+def tries(monkeypatch):
+    """
+    Let the system calls for maps work on dictionaries: 0 is the routes, 1 the rules.
+    """
+    tries = ({}, {})
+    monkeypatch.setattr(syscall, "map_update", lambda fd, k, v: tries[fd].__setitem__(k, v))
+    monkeypatch.setattr(syscall, "map_delete", lambda fd, k: tries[fd].__delitem__(k))
+    monkeypatch.setattr(syscall, "map_keys", lambda fd, _: list(tries[fd]))
+    monkeypatch.setattr(syscall, "map_lookup", lambda fd, k, _: tries[fd].get(k))
+    return tries
+
+
 @pytest.fixture
-def trie(monkeypatch):
+def trie(tries):
     """
-    Let the system calls for maps work on a dictionary.
+    The routes.
     """
-    entries = {}
-    monkeypatch.setattr(syscall, "map_update", lambda _, k, v: entries.__setitem__(k, v))
-    monkeypatch.setattr(syscall, "map_delete", lambda _, k: entries.__delitem__(k))
-    monkeypatch.setattr(syscall, "map_keys", lambda *_: list(entries))
-    monkeypatch.setattr(syscall, "map_lookup", lambda _, k, __: entries.get(k))
-    return entries
+    return tries[0]

@@ -14,7 +14,7 @@ from lbctl.shared.connections import ConnectionTable
 from lbctl.shared.records import Service, ServiceBackend
 from lbctl.shared.tables import Capacity
 
-TINY = Capacity(services=8, backends=12, slots=512, connections=64, next_hops=8, routes=8)
+TINY = Capacity(services=8, backends=12, slots=512, connections=64, next_hops=8, routes=8, rules=4)
 
 
 class FakeTables(dict):
@@ -26,7 +26,7 @@ class FakeTables(dict):
             for name, spec in tables.specifications(capacity).items()
             if spec.element is not None
         )
-        self.capacity, self.fd = capacity, {"routes": 0}
+        self.capacity, self.fd = capacity, {"routes": 0, "rules": 1}
 
 
 class FakeClock(Clock):
