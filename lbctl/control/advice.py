@@ -36,7 +36,7 @@ def _nics(controller: Controller) -> Iterator[str]:
                 f"or `lbctl detach {nic.name}`"
             )
         elif not found or found.ifindex != index:
-            why = controller.refusals.get(nic.name, "it came after lbctld had looked")
+            why = controller.nics.refusals.get(nic.name, "it came after lbctld had looked")
             yield f"NIC {nic.name} is not attached: {why}; run `lbctl attach {nic.name}`"
         else:
             if not controller.links.is_up(nic.name):
@@ -51,11 +51,30 @@ def _nics(controller: Controller) -> Iterator[str]:
 
 
 def _pools(controller: Controller) -> Iterator[str]:
-    for pool in controller.configuration.pools:
-        if not pool.vips:
+    configuration = controller.configuration
+    used = {p.backup for p in configuration.pools} | {
+        rule.pool for p in configuration.pools for rule in p.rules
+    }
+    for pool in configuration.pools:
+        if not pool.vips and pool.name not in used:
             yield f"pool {pool.name} has no VIP; run `lbctl vip add {pool.name} ADDR:PORT/PROTO`"
         if not any(wanted_share(backend) for backend in pool.backends):
             yield f"pool {pool.name} has no active back-end; {_cure(pool)}"
+        elif not (who := controller.master.serving(configuration, pool)):
+            yield (
+                f"pool {pool.name}: no back-end is well, so nobody serves; "
+                f"see `lbctl health list {pool.name}`"
+            )
+        elif who.panicking:
+            yield (
+                f"pool {pool.name} panics: too few back-ends are well, so that all are asked; "
+                f"see `lbctl health list {pool.name}`"
+            )
+        elif who.pool is not pool:
+            yield (
+                f"pool {pool.name} is served by its backup {who.pool.name}; "
+                f"see `lbctl health list {pool.name}`"
+            )
 
 
 def _cure(pool: Pool) -> str:

@@ -9,12 +9,16 @@ from __future__ import annotations
 from typing import Literal
 
 from lbctl.model import (
+    AnyCheck,
+    Balance,
     Configuration,
     Forward,
     Model,
+    OnDown,
     OnUnknown,
+    Passive,
     Protocol,
-    Scheduler,
+    Rule,
     SocketAddressText,
     State,
     VipText,
@@ -64,6 +68,7 @@ class BackendStates(Model):
     active: int
     draining: int
     down: int
+    maintenance: int
 
 
 class Status(Model):
@@ -81,13 +86,26 @@ class Status(Model):
 
 
 class BackendStatus(Model):
-    """A back-end; `share` is the part of the pool's new connections that it gets, 0 to 1."""
+    """
+    A back-end; shares are parts of the pool's new connections, 0 to 1.
+
+    `state` is how it stands, and `reason` why that is not what its administrator wants.  `wanted`
+    is the share that the scheduler asks for, `share` what it was given, `measured` what it got
+    lately (null: too few connections to tell).  `load` is what its agent last said, 0 to 1 and
+    more, `report_age_seconds` how long ago.
+    """
 
     address: SocketAddressText
     weight: int
     state: State
     share: float
     connections: int
+    reason: str = ""
+    wanted: float = 0.0
+    measured: float | None = None
+    new_connections_per_second: float = 0.0
+    load: float | None = None
+    report_age_seconds: float | None = None
 
 
 class PooledBackend(BackendStatus):
@@ -97,14 +115,31 @@ class PooledBackend(BackendStatus):
 
 
 class PoolStatus(Model):
-    """A pool with its back-ends."""
+    """
+    A pool with its back-ends.
+
+    `served_by`: the pool whose back-ends get its new connections: itself, a backup, or null while
+    nobody does.  `panicking`: too few are well, so that all are asked.
+    `problem`: why the scheduler cannot do its work.
+    """
 
     name: str
     vips: tuple[VipText, ...]
     forward: Forward
-    scheduler: Scheduler
+    scheduler: str
     on_unknown: OnUnknown
+    on_down: OnDown
     table_size: int
+    health: AnyCheck | None
+    passive: Passive | None
+    balance: Balance
+    quorum: int
+    panic: float
+    backup: str | None
+    rules: tuple[Rule, ...]
+    served_by: str | None
+    panicking: bool
+    problem: str | None
     backends: tuple[BackendStatus, ...]
 
 

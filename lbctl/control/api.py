@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 
 from lbctl import __version__
 from lbctl.control import answers
-from lbctl.control.endpoints import pools, switch, traffic
+from lbctl.control.endpoints import pools, supervision, switch, traffic
 from lbctl.control.validation import usage_error
 from lbctl.errors import LbctlError, NotFound, UsageError
 
@@ -58,7 +58,7 @@ def create_app(controller: Controller) -> FastAPI:
         responses=PROBLEMS,
     )
     app.state.controller = controller
-    for module in (switch, pools, traffic):
+    for module in (switch, pools, traffic, supervision):
         app.include_router(module.router, prefix="/v1")
     for kind, handler in HANDLERS.items():
         app.add_exception_handler(kind, handler)

@@ -17,12 +17,16 @@ from typing import TYPE_CHECKING, NamedTuple
 from pydantic import ValidationError
 
 from lbctl.control import edits
+from lbctl.control.clients import lost, prompt
 from lbctl.control.difference import difference
 from lbctl.control.links import KernelLinks
 from lbctl.control.master import Master, served_at
+from lbctl.control.nic_keeper import NicKeeper
+from lbctl.control.standing import differ
+from lbctl.control.supervision.announcements import Announcer
 from lbctl.control.transition import PATIENCE, Transition
 from lbctl.control.validation import usage_error
-from lbctl.errors import LbctlError
+from lbctl.control.watch import Unwatched
 from lbctl.shared.connections import Filter
 
 if TYPE_CHECKING:
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
     from lbctl.control.links import Links
     from lbctl.control.routing_daemon import RoutingDaemon
     from lbctl.control.store import Store
+    from lbctl.control.watch import Watch
     from lbctl.model import Configuration, Nic, SocketAddress
     from lbctl.switching.dataplane import Dataplane
 
@@ -71,7 +76,10 @@ class Controller:
         self.routing = routing
         self.links = links or KernelLinks()
         self.master = Master()
-        self.refusals: dict[str, str] = {}  # why a configured NIC could not be attached
+        self.nics = NicKeeper(dataplane, self.links)
+        self.leaving = False  # the daemon is about to end
+        self.watch: Watch = Unwatched()  # whoever has one puts it there, before the start
+        self._announcer = Announcer()
         newest = store.current
         self.current = Current(newest.number, newest.configuration)
         self._transition = Transition(dataplane, routing, self.links, self.master)
@@ -97,12 +105,12 @@ class Controller:
         hosts = {b.address.address for pool in configuration.pools for b in pool.backends}
         with self._lock:
             self.dataplane.ensure(configuration)
-            for nic in configuration.nics:
-                self._attach_or_warn(nic)
-            self._detach_strangers()
+            self.nics.start(configuration)
             for host in hosts:
                 self.dataplane.routing.destination(host)
             self.routing.start()
+            self.watch.start(configuration)
+            self.master.standings = self.watch.standings(configuration)
             if self.dataplane.configuration.generation != number:
                 self.routing.resolve(hosts, PATIENCE)
                 self._transition.publish(configuration, number)
@@ -122,10 +130,8 @@ class Controller:
         The routing daemon's thread calls this, and a change that holds the lock may be waiting
         for that very thread.  So the work is done in another.
         """
-        attached = self.dataplane.attached()
-        ours = {nic.name for nic in self.configuration.nics} | {nic.name for nic in attached}
-        renamed = self.links.index(name) in {nic.ifindex for nic in attached}
-        if (name in ours or renamed) and name not in self._following:
+        concerns = self.nics.concerns(name, self.configuration)
+        if concerns and name not in self._following:
             self._following.add(name)
             threading.Thread(target=self._follow, args=(name,), name="follow-link").start()
 
@@ -145,6 +151,30 @@ class Controller:
                 self._transition.publish(configuration, number)
             except Exception:  # nobody waits for an answer
                 log.exception("generation %d: could not be published anew", number)
+
+    def on_news(self) -> None:
+        """
+        Hear that back-ends may stand otherwise than they did; publish if they do.
+
+        The generation stays the same: what the administrator wants has not changed.
+        """
+        with self._lock:
+            if self._stopped:
+                return
+            number, configuration = self.current
+            before, now = self.master.standings, self.watch.standings(configuration)
+            self.master.standings = now
+            if differ(before, now):
+                try:
+                    self._transition.publish(configuration, number)
+                except Exception:  # nobody waits for an answer; the next news tries again
+                    self.master.standings = before
+                    log.exception("generation %d: could not be published anew", number)
+                    return
+            news = self._announcer.news(configuration, before, now)
+        for announcement in news:
+            self.watch.tell(*announcement)
+        prompt(self.dataplane, lost(before, configuration, now, configuration))
 
     def on_hour(self) -> None:
         """Free what expired in the connection table: ages are counted modulo some hours."""
@@ -173,12 +203,16 @@ class Controller:
                 return Change(number, ())
             with ExitStack() as undo:
                 self._transition.prepare(old, new, undo, force=force)
+                self._look(old, new, undo)
                 with self.store.record(new, who=who, what=what) as number:
                     self._transition.switch_over(old, self.current.number, new, number, undo)
                 undo.pop_all()
             self.current = Current(number, new)
             self._tidy()
-        log.info("generation %d: %s, by %s: %s", number, what, who, "; ".join(changes))
+        self.watch.tell(
+            "configuration", f"generation {number}", f"{what}, by {who}: {'; '.join(changes)}"
+        )
+        prompt(self.dataplane, lost(self.master.standings, old, self.master.standings, new))
         return Change(number, changes)
 
     def apply(self, wanted: Configuration, who: str, *, force: bool = False) -> Change:
@@ -202,8 +236,9 @@ class Controller:
         self._transition.require(nics)
         with self._lock:
             for nic in nics:  # configured before, but not to be had; now somebody asks for it
-                if nic in self.configuration.nics and self._is_missing(nic.name):
-                    self._attach(nic)
+                missing = self.nics.is_missing(nic.name, self.configuration)
+                if nic in self.configuration.nics and missing:
+                    self.nics.attach(nic)
                     self.routing.refresh()
         what = f"attach {' '.join(nic.name for nic in nics)}"
         return self.change(what, who, partial(edits.put_nics, nics=nics))
@@ -237,59 +272,27 @@ class Controller:
         edits.check(new)
         return new
 
+    def _look(self, old: Configuration, new: Configuration, undo: ExitStack) -> None:
+        """Have the back-ends of *new* watched, and wait until those that are new were looked at."""
+        undo.callback(setattr, self.master, "standings", self.master.standings)
+        undo.callback(self.watch.follow, old)
+        self.watch.follow(new)
+        self.watch.admit(old, new)
+        self.master.standings = self.watch.standings(new)
+
+    def _follow(self, name: str) -> None:
+        with self._lock:
+            self._following.discard(name)
+            if not self._stopped:
+                self.nics.follow(name, self.configuration)
+                self.routing.refresh()
+
     def _tidy(self) -> None:
         """Forget what the last generation needed and this one does not."""
         number, configuration = self.current
-        names = {nic.name for nic in configuration.nics}
-        self.refusals = {name: why for name, why in self.refusals.items() if name in names}
+        self.nics.forget_all_but(configuration)
         self.master.forget_all_but(configuration.pools)
         try:
             self._transition.release_unused(configuration)
         except Exception:  # the change is made and stored: what is left over is no reason to fail
             log.exception("generation %d: could not give back unused next hops", number)
-
-    def _is_missing(self, name: str) -> bool:
-        """Whether a NIC is configured and exists, but has no switching processor."""
-        index = self.links.index(name)
-        wanted = any(nic.name == name for nic in self.configuration.nics)
-        if not wanted or index is None:
-            return False
-        found = self.dataplane.attached()
-        return not any((nic.name, nic.ifindex) == (name, index) for nic in found)
-
-    def _follow(self, name: str) -> None:
-        with self._lock:
-            self._following.discard(name)
-            if self._stopped:
-                return
-            for vanished in self.dataplane.refresh_nics():
-                log.warning("NIC %s: vanished", vanished)
-            for nic in self.configuration.nics:
-                if nic.name == name and self._is_missing(name):
-                    self._attach_or_warn(nic)
-            self.routing.refresh()
-
-    def _attach_or_warn(self, nic: Nic) -> None:
-        missing = self._is_missing(nic.name)
-        try:
-            self._attach(nic)
-            if missing:
-                log.info("NIC %s: attached", nic.name)
-        except LbctlError as err:
-            self.refusals[nic.name] = str(err)
-            log.warning("%s", err)
-
-    def _attach(self, nic: Nic) -> None:
-        """Attach *nic*, which may be a new one under the name of one that vanished."""
-        for other in self.dataplane.attached():
-            if other.name == nic.name and other.ifindex != self.links.index(nic.name):
-                self.dataplane.detach(nic.name)
-        self.dataplane.attach(nic)
-        self.refusals.pop(nic.name, None)
-
-    def _detach_strangers(self) -> None:
-        """Detach what a change that never ended has left attached."""
-        wanted = {nic.name for nic in self.configuration.nics}
-        for nic in self.dataplane.attached():
-            if nic.name not in wanted:
-                self.dataplane.detach(nic.name)

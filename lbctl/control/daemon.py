@@ -20,10 +20,14 @@ from lbctl import __version__
 from lbctl.control import host, logs, sockets
 from lbctl.control.api import create_app
 from lbctl.control.controller import Controller
+from lbctl.control.health.dsr import VipRoutes
+from lbctl.control.journal import Journal
 from lbctl.control.notify import notify
 from lbctl.control.routing_daemon import RoutingDaemon
 from lbctl.control.server import Events, Listener, serve
 from lbctl.control.store import Store
+from lbctl.control.supervision.counts import Counts
+from lbctl.control.supervision.supervisor import Supervisor
 from lbctl.errors import LbctlError
 from lbctl.model import NAME
 from lbctl.shared.tables import Capacity
@@ -55,6 +59,7 @@ class Options:
     socket: Path
     netns: str | None
     tcp: sockets.Tcp | None
+    push: sockets.Place | None
     capacity: Capacity
     fresh: bool
     detach_on_exit: bool
@@ -75,15 +80,21 @@ def run(options: Options) -> None:
         store = cleanup.enter_context(closing(Store(options.state_dir)))
         dataplane = Dataplane.open(options.pin_dir, options.capacity)
         cleanup.callback(dataplane.destroy if options.detach_on_exit else dataplane.close)
+        journal = cleanup.enter_context(closing(Journal(options.state_dir)))
         controller = _controller(options.name, dataplane, store)
+        routes = cleanup.enter_context(closing(VipRoutes()))
+        supervisor = Supervisor(Counts(dataplane), journal, routes=routes)
+        supervisor.wake, controller.watch = controller.on_news, supervisor
         cleanup.callback(controller.stop)
         controller.start()
         listeners = list(_listeners(options, controller, cleanup))
+        push = cleanup.enter_context(sockets.push_socket(options.push)) if options.push else None
         events = Events(
             on_ready=lambda: _say_ready(options, controller),
-            on_stopping=lambda: notify("STOPPING=1"),
+            on_stopping=lambda: _say_stopping(controller),
             on_address=controller.on_address,
             on_hour=controller.on_hour,
+            beside=lambda: supervisor.run(push),
         )
         asyncio.run(serve(listeners, events))
 
@@ -114,6 +125,11 @@ def _say_ready(options: Options, controller: Controller) -> None:
         f"lbctld {options.name!r} is ready: generation {number}, NICs: {len(configuration.nics)}, "
         f"pools: {len(configuration.pools)}, socket: {options.socket}"
     )
+
+
+def _say_stopping(controller: Controller) -> None:
+    notify("STOPPING=1")
+    controller.leaving = True
 
 
 def _with_sizes(command: Callable[..., None]) -> Callable[..., None]:
@@ -159,6 +175,7 @@ EXAMPLE = "\b\nExample:\n  $ sudo lbctld --name default --log-format json"
 @click.option("--pin-dir", type=FOLDER, help=f"Where tables and programs are pinned [{PINS}/NAME].")
 @click.option("--socket", type=FILE, help=f"Unix socket of the API [{RUN}/NAME.sock].")
 @click.option("--listen", metavar="ADDR:PORT", help="Serve the API on TCP as well.")
+@click.option("--push-listen", metavar="ADDR:PORT", help="Hear load agents that push, by UDP.")
 @click.option("--tls-cert", type=FILE, help="Certificate for --listen; loopback can do without.")
 @click.option("--tls-key", type=FILE, help="Key of --tls-cert.")
 @click.option("--token-file", type=FILE, help="Token that requests to --listen must bear.")
@@ -210,6 +227,7 @@ def _options(given: dict[str, Any]) -> Options:
         socket=given["socket"] or RUN / f"{name}.sock",
         netns=given["netns"],
         tcp=tcp,
+        push=sockets.place("--push-listen", given["push_listen"]) if given["push_listen"] else None,
         capacity=Capacity(**{field.name: given[field.name] for field in fields(Capacity)}),
         fresh=given["fresh"],
         detach_on_exit=given["detach_on_exit"],

@@ -13,15 +13,24 @@ from lbctl.model import Backend, Configuration, Nic, Pool, Settings
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from lbctl.model import Vip
+    from lbctl.model import Model, Vip
 
-POOL_FIELDS = ("forward", "scheduler", "on_unknown", "table_size")
+POOL_FIELDS = (
+    *("forward", "scheduler", "on_unknown", "on_down", "table_size"),
+    *("quorum", "panic", "backup", "rules"),
+)
+PARTS = ("health", "passive", "balance")  # of a pool, that have fields of their own
 BACKEND_FIELDS = ("weight", "state")
 
 
 def difference(old: Configuration, new: Configuration) -> tuple[str, ...]:
     """Every way in which *new* is not *old*; empty when they are equal."""
-    lines = (*_nics(old, new), *_pools(old, new), *_settings(old.settings, new.settings))
+    lines = (
+        *_nics(old, new),
+        *_pools(old, new),
+        *_agents(old, new),
+        *_settings(old.settings, new.settings),
+    )
     if not lines and old != new:
         return ("~ order of NICs or pools",)
     return lines
@@ -53,17 +62,54 @@ def _pools(old: Configuration, new: Configuration) -> Iterator[str]:
 def _pool(old: Pool, new: Pool) -> Iterator[str]:
     lines = (
         *_fields(f"~ pool {new.name}:", POOL_FIELDS, old, new),
+        *(line for part in PARTS for line in _part(f"~ pool {new.name}: {part}", part, old, new)),
         *_vips(new.name, old.vips, new.vips),
         *_backends(old, new),
     )
     yield from lines or (f"~ pool {new.name}: order of VIPs or back-ends",)
 
 
+def _text(value: object) -> str:
+    if value is None or value == ():
+        return "none"
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return str(value)
+
+
 def _fields(start: str, names: Sequence[str], old: object, new: object) -> Iterator[str]:
     for name in names:
         before, after = getattr(old, name), getattr(new, name)
         if before != after:
-            yield f"{start} {name} {before} -> {after}"
+            yield f"{start} {name} {_text(before)} -> {_text(after)}"
+
+
+def _part(start: str, name: str, old: Pool, new: Pool) -> Iterator[str]:
+    """What is different in a part of a pool; one that comes or goes is told as a whole."""
+    before, after = getattr(old, name), getattr(new, name)
+    if before is None or after is None or type(before) is not type(after):
+        if before != after:
+            yield f"{start} {_words(before)} -> {_words(after)}"
+        return
+    yield from _fields(start, tuple(type(after).model_fields), before, after)
+
+
+def _words(part: Model | None) -> str:
+    """A part in a few words: what is not as usual."""
+    if part is None:
+        return "none"
+    return str(getattr(part, "check", "on"))
+
+
+def _agents(old: Configuration, new: Configuration) -> Iterator[str]:
+    before, after = ({agent.address: agent for agent in c.agents} for c in (old, new))
+    yield from (f"- agent {address}" for address in before if address not in after)
+    for address, agent in after.items():
+        if address not in before:
+            yield f"+ agent {address}"
+        else:
+            names = tuple(type(agent).model_fields)
+            yield from _fields(f"~ agent {address}:", names, before[address], agent)
 
 
 def _vips(pool: str, old: Sequence[Vip], new: Sequence[Vip]) -> Iterator[str]:
@@ -96,3 +142,4 @@ def _details(backend: Backend) -> str:
 def _settings(old: Settings, new: Settings) -> Iterator[str]:
     names = tuple(type(new.timeouts).model_fields)
     yield from _fields("~ settings: timeout", names, old.timeouts, new.timeouts)
+    yield from _fields("~ settings:", ("resource_manager",), old, new)

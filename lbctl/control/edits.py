@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from lbctl.control import schedulers
 from lbctl.errors import Conflict, LbctlError, NotFound
 from lbctl.model import Backend, Configuration, Nic, Pool, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from lbctl.model import SocketAddress, Vip
+    from lbctl.model import Agent, SocketAddress, Vip
 
 
 def pool_of(configuration: Configuration, name: str) -> Pool:
@@ -80,6 +81,12 @@ def set_pool(configuration: Configuration, name: str, fields: Mapping[str, Any])
 def remove_pool(configuration: Configuration, name: str) -> Configuration:
     """Remove the pool *name* with its VIPs."""
     gone = pool_of(configuration, name)
+    for pool in configuration.pools:
+        if name == pool.backup or any(rule.pool == name for rule in pool.rules):
+            raise Conflict(
+                f"pool {name!r} serves for pool {pool.name!r}; change that first, see "
+                f"`lbctl pool show {pool.name}`"
+            )
     return _with(configuration, pools=tuple(p for p in configuration.pools if p is not gone))
 
 
@@ -139,9 +146,28 @@ def remove_backend(
     return set_pool(configuration, name, {"backends": tuple(b for b in pool.backends if b != gone)})
 
 
+def add_agent(configuration: Configuration, agent: Agent) -> Configuration:
+    """Have an agent tell the load of servers."""
+    if any(other.address == agent.address for other in configuration.agents):
+        raise Conflict(
+            f"agent {agent.address} exists already; "
+            f"remove it first with `lbctl agent remove {agent.address}`"
+        )
+    return _with(configuration, agents=(*configuration.agents, agent))
+
+
+def remove_agent(configuration: Configuration, address: SocketAddress) -> Configuration:
+    """Listen to an agent no more."""
+    left = tuple(agent for agent in configuration.agents if agent.address != address)
+    if len(left) == len(configuration.agents):
+        raise NotFound(f"there is no agent {address}; see `lbctl agent list`")
+    return _with(configuration, agents=left)
+
+
 def check(configuration: Configuration) -> None:
     """Refuse what each value allows but the switch cannot do."""
     for pool in configuration.pools:
+        schedulers.is_dynamic(str(pool.scheduler))  # raises where there is none of that name
         if any(vip.port == 0 for vip in pool.vips):
             _refuse_same_host(pool)
 

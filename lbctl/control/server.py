@@ -20,7 +20,7 @@ from lbctl.control.links import AddressWatch
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Coroutine, Iterator, Sequence
     from pathlib import Path
 
     from starlette.types import ASGIApp
@@ -42,12 +42,17 @@ class Listener(NamedTuple):
 
 
 class Events(NamedTuple):
-    """Whom to call when; `on_address` and `on_hour` in a thread, the others in the loop itself."""
+    """
+    Whom to call when; `on_address` and `on_hour` in a thread, the others in the loop itself.
+
+    `beside`: what runs in the loop until the end.
+    """
 
     on_ready: Callable[[], None]
     on_stopping: Callable[[], None]
     on_address: Callable[[], None]
     on_hour: Callable[[], None]
+    beside: Callable[[], Coroutine[object, object, None]] | None = None
 
 
 async def serve(listeners: Sequence[Listener], events: Events) -> None:
@@ -62,6 +67,8 @@ async def serve(listeners: Sequence[Listener], events: Events) -> None:
             group.create_task(_follow_addresses(events.on_address)),
             group.create_task(_follow_clock(events.on_hour)),
         ]
+        if events.beside:
+            followers.append(group.create_task(events.beside()))
         servers = [_Server(listener, stop) for listener in listeners]
         for server, listener in zip(servers, listeners, strict=True):
             group.create_task(server.serve(sockets=[listener.socket]))

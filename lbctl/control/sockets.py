@@ -34,6 +34,13 @@ PORTS = range(1 << 16)  # 0: the kernel chooses
 TOKEN_MIN = 16  # characters; fewer can be guessed
 
 
+class Place(NamedTuple):
+    """Where to listen; port 0: the kernel chooses."""
+
+    host: str
+    port: int
+
+
 class Tcp(NamedTuple):
     """A TCP listener that the administrator turned on."""
 
@@ -100,7 +107,7 @@ def _remove_stale(path: Path) -> None:
 
 def tcp_listener(listen: str, cert: Path | None, key: Path | None, token_file: Path | None) -> Tcp:
     """Read the options of the TCP listener.  Raises UsageError when they would not be safe."""
-    host, port = _host_and_port(listen)
+    host, port = place("--listen", listen)
     if token_file is None:
         raise UsageError(f"--listen {listen}: a listener needs a --token-file")
     if bool(cert) != bool(key):
@@ -144,14 +151,30 @@ class TokenGate:
         await problem(refusal, HTTPStatus.UNAUTHORIZED)(scope, receive, send)
 
 
-def _host_and_port(listen: str) -> tuple[str, int]:
-    host, _, port = listen.rpartition(":")
+def place(option: str, text: str) -> Place:
+    """Read ADDRESS:PORT of *option*.  Raises UsageError."""
+    host, _, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     with suppress(ValueError):
         address, number = ip_address(host), int(port)
         if number in PORTS:
-            return str(address), number
-    raise UsageError(f"--listen {listen!r} is not ADDRESS:PORT, such as 127.0.0.1:8080")
+            return Place(str(address), number)
+    raise UsageError(f"{option} {text!r} is not ADDRESS:PORT, such as 127.0.0.1:8080")
+
+
+@contextmanager
+def push_socket(where: Place) -> Iterator[socket.socket]:
+    """A UDP socket for what load agents send by themselves; each datagram proves who sent it."""
+    family = socket.AF_INET6 if ":" in where.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as plug:
+        plug.setblocking(False)  # noqa: FBT003 - its only argument
+        try:
+            plug.bind(where)
+        except OSError as err:
+            raise LbctlError(
+                f"--push-listen {where.host} port {where.port}: {err.strerror}"
+            ) from err
+        yield plug
 
 
 def _token(path: Path) -> str:

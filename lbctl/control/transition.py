@@ -69,7 +69,7 @@ class Transition:
     def publish(self, configuration: Configuration, number: int) -> None:
         """Make *configuration* the one that the switching processors read."""
         table = self._dataplane.routing
-        services = self._master.services(configuration.pools, table.destination)
+        services = self._master.services(configuration, table.destination)
         own = self.own_vips(configuration)
         timeouts = configuration.settings.timeouts
         self._dataplane.configuration.publish(services, timeouts, number, own)

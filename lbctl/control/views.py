@@ -14,8 +14,9 @@ from lbctl.control import answers
 from lbctl.control.advice import warnings
 from lbctl.control.edits import pool_of
 from lbctl.control.master import served_at
+from lbctl.control.watch import Observation
 from lbctl.errors import NotFound
-from lbctl.model import State
+from lbctl.model import Pool, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,17 +24,22 @@ if TYPE_CHECKING:
     import numpy as np
 
     from lbctl.control.controller import Controller
-    from lbctl.model import Pool, SocketAddress, Vip
+    from lbctl.control.standing import Standing
+    from lbctl.model import Backend, Configuration, SocketAddress, Vip
     from lbctl.shared.abi import Verdict
 
     Counts = np.ndarray[tuple[int], np.dtype[np.int64]]
+
+PLAIN = set(Pool.model_fields) - {"backends"}  # shown as configured
+UNSEEN = Observation(None, 0.0, None, None)
 
 
 def status(controller: Controller) -> answers.Status:
     """The switch at a glance."""
     number, configuration = controller.current
     plane = controller.dataplane
-    states = Counter(b.state for pool in configuration.pools for b in pool.backends)
+    found = controller.master.standings
+    states = Counter(found.of(p.name, b).state for p in configuration.pools for b in p.backends)
     return answers.Status(
         name=controller.name,
         version=__version__,
@@ -164,25 +170,55 @@ def records(
 
 
 def _pool(controller: Controller, one: Pool, counts: Counts) -> answers.PoolStatus:
-    shares = controller.master.shares(one)
+    configuration, found = controller.configuration, controller.master.standings
+    who = controller.master.serving(configuration, one)
+    shares = found.shares.get(one.name)
+    itself = who is not None and who.pool.name == one.name
+    dealt = controller.master.shares(one) if itself else {}
+    seen = controller.watch.observations(one)
+    vips = _vips_of(configuration, one)
+    plain = {name: getattr(one, name) for name in PLAIN}
     return answers.PoolStatus(
-        name=one.name,
-        vips=one.vips,
-        forward=one.forward,
-        scheduler=one.scheduler,
-        on_unknown=one.on_unknown,
-        table_size=one.table_size,
+        **plain,
+        served_by=who.pool.name if who else None,
+        panicking=who.panicking if who else False,
+        problem=shares.problem if shares else None,
         backends=tuple(
-            answers.BackendStatus(
-                address=backend.address,
-                weight=backend.weight,
-                state=backend.state,
-                share=shares[backend.address],
-                connections=_connections(controller, one.vips, backend.address, counts),
+            _backend(
+                found.of(one.name, backend),
+                backend,
+                seen.get(backend.address, UNSEEN),
+                share=dealt.get(backend.address, 0.0),
+                wanted=(shares.wanted if shares else dealt).get(backend.address, 0.0),
+                connections=_connections(controller, vips, backend.address, counts),
             )
             for backend in one.backends
         ),
     )
+
+
+def _backend(
+    standing: Standing, backend: Backend, seen: Observation, **counted: float
+) -> answers.BackendStatus:
+    return answers.BackendStatus(
+        address=backend.address,
+        weight=backend.weight,
+        state=standing.state,
+        reason=standing.reason,
+        measured=seen.measured,
+        new_connections_per_second=round(seen.new_connections, 2),
+        load=seen.load,
+        report_age_seconds=None if seen.report_age is None else round(seen.report_age, 1),
+        share=counted["share"],
+        wanted=counted["wanted"],
+        connections=int(counted["connections"]),
+    )
+
+
+def _vips_of(configuration: Configuration, one: Pool) -> tuple[Vip, ...]:
+    """All VIPs that may lead to the back-ends of a pool: through rules and as a backup, too."""
+    names = (pool for pool in configuration.pools if one in configuration.stand_ins(pool))
+    return tuple(vip for pool in names for vip in pool.vips)
 
 
 def _connections(

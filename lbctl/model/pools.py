@@ -92,7 +92,7 @@ class Rule(Model):
     def __str__(self) -> str:
         clients = f"clients {self.clients}" if self.clients else ""
         port = f"port {self.port}" if self.port else ""
-        return " ".join(part for part in (clients, port) if part)
+        return " ".join(part for part in (clients, port, f"to pool {self.pool}") if part)
 
 
 class Pool(Model):
@@ -124,14 +124,14 @@ class Pool(Model):
         said = [(rule.clients, rule.port) for rule in self.rules]
         for rule, what in zip(self.rules, said, strict=True):
             if said.count(what) > 1:
-                raise ValueError(f"pool {self.name!r}: two rules for the same {rule}")
+                raise ValueError(f"pool {self.name!r}: there are two rules for the same: {rule}")
         families = {vip.address.version for vip in self.vips}
         families |= {address.address.version for address in addresses}
         families |= {rule.clients.version for rule in self.rules if rule.clients}
         if len(families) > 1:
             raise ValueError(
-                f"pool {self.name!r}: VIPs, back-ends and clients in rules must be of one address family; "
-                f"make one pool for IPv4 and one for IPv6"
+                f"pool {self.name!r}: VIPs, back-ends and clients in rules must be of one address "
+                f"family; make one pool for IPv4 and one for IPv6"
             )
         if self.forward is Forward.DSR:
             ports = {v.port for v in self.vips} - {ANY_PORT}

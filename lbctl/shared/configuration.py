@@ -236,16 +236,12 @@ class ConfigurationTable:
         spare: int,
     ) -> None:
         """Each rule leads to its run."""
-        self._rules.write(
-            spare,
-            {
-                rules.key(spare, service_index[service.vip], rule): rules.run(
-                    first, len(rule.slots)
-                )
-                for service, firsts in zip(services, first_lines, strict=True)
-                for rule, first in zip(service.rules, firsts[1:], strict=True)
-            },
-        )
+        wanted = {}
+        for service, firsts in zip(services, first_lines, strict=True):
+            index = service_index[service.vip]
+            for rule, first in zip(service.rules, firsts[1:], strict=True):
+                wanted[rules.key(spare, index, rule)] = rules.run(first, len(rule.slots))
+        self._rules.write(spare, wanted)
 
     def _begin_counting(self, indices: set[int]) -> None:
         """A new back-end has no past, whoever had its index before."""

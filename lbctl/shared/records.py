@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from lbctl.errors import LbctlError
-from lbctl.model import ANY_PORT, Forward, OnUnknown, SocketAddress, State, Vip
+from lbctl.model import (
+    ANY_PORT,
+    Forward,
+    IPNetwork,
+    OnUnknown,
+    SocketAddress,
+    State,
+    Vip,
+)
 from lbctl.shared import abi, addresses
 from lbctl.shared.abi import BackendState, Role, ServiceFlag
 from lbctl.shared.arrays import Array
@@ -19,12 +27,13 @@ from lbctl.shared.arrays import Array
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from lbctl.model import IPAddress, IPNetwork
+    from lbctl.model import IPAddress
 
 _STATES = {
     State.ACTIVE: BackendState.ACTIVE,
     State.DRAINING: BackendState.DRAINING,
     State.DOWN: BackendState.DOWN,
+    State.MAINTENANCE: BackendState.DOWN,
 }
 
 

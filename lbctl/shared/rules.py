@@ -57,7 +57,7 @@ class RuleTable:
         """Raise LbctlError when *count* rules do not fit."""
         if count > self._room:
             raise LbctlError(
-                f"rules: {count} are wanted and {self._room} fit; start lbctld with a larger --rules"
+                f"rules: {count} are wanted and {self._room} fit; start lbctld with larger --rules"
             )
 
     def write(self, buffer: int, wanted: Entries) -> None:

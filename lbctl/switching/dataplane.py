@@ -23,15 +23,8 @@ if TYPE_CHECKING:
     from lbctl.model import Configuration, Nic
     from lbctl.shared.tables import Capacity, Tables
 
-FEATURES = (
-    "IPV6",
-    "NAT",
-    "DSR",
-    "ANY_PORT",
-    "SHARED",
-    "RULES",
-    "RESET_DOWN",
-)  # LB_WITH_..., as bits of one number
+# LB_WITH_..., as bits of one number
+FEATURES = ("IPV6", "NAT", "DSR", "ANY_PORT", "SHARED", "RULES", "RESET_DOWN")
 
 
 def features(configuration: Configuration) -> int:

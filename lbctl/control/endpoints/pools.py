@@ -11,12 +11,17 @@ from pydantic import Field
 from lbctl.control import answers, edits, views
 from lbctl.control.endpoints.common import Control, Forced, Who, address_of, changed, vip_of
 from lbctl.model import (
+    AnyCheck,
     Backend,
+    Balance,
     Forward,
     Model,
+    OnDown,
     OnUnknown,
+    Passive,
     Pool,
-    Scheduler,
+    Rule,
+    SchedulerName,
     SocketAddress,
     State,
     VipText,
@@ -25,7 +30,8 @@ from lbctl.model import (
 router = APIRouter(tags=["pools"])
 
 # What an administrator calls a change of nothing but the state.
-VERBS = {State.DRAINING: "drain", State.ACTIVE: "restore"}
+VERBS = {State.DRAINING: "drain", State.ACTIVE: "restore", State.MAINTENANCE: "maintenance"}
+NULLABLE = {"health", "passive", "backup"}
 
 
 class PoolChange(Model):
@@ -33,10 +39,18 @@ class PoolChange(Model):
 
     vips: tuple[VipText, ...] | None = None
     forward: Forward | None = None
-    scheduler: Scheduler | None = None
+    scheduler: SchedulerName | None = None
     on_unknown: OnUnknown | None = None
+    on_down: OnDown | None = None
     table_size: int | None = None
     backends: tuple[Backend, ...] | None = None
+    health: AnyCheck | None = None  # here and in passive and backup, null takes away what is there
+    passive: Passive | None = None
+    balance: Balance | None = None
+    quorum: int | None = None
+    panic: float | None = None
+    backup: str | None = None
+    rules: tuple[Rule, ...] | None = None
 
 
 class BackendChange(Model):
@@ -93,7 +107,8 @@ def set_pool(
     control: Control, who: Who, name: str, change: PoolChange, options: Forced
 ) -> answers.PoolStatus:
     """Change what the body names; a back-end that stays keeps its state unless that is given."""
-    fields = {key: value for key, value in change if value is not None}
+    given = change.model_fields_set
+    fields = {k: v for k, v in change if v is not None or (k in given and k in NULLABLE)}
     edit = partial(edits.change_pool, name=name, fields=fields)
     control.change(f"pool set {name}", who, edit, force=options.force)
     return views.pool(control, name)

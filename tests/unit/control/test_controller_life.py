@@ -95,7 +95,7 @@ def test_a_nic_that_is_missing_or_taken_at_the_start_is_no_failure(controller, r
 
     again = restart()
 
-    assert again.refusals == {
+    assert again.nics.refusals == {
         "eth0": "eth0: no such NIC",
         "eth1": "eth1: another XDP program is attached",
     }

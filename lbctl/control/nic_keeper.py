@@ -1,0 +1,89 @@
+"""
+The NIC keeper: see to it that every configured NIC has its switching processor.
+
+NICs come, go and change their names while the switch works.  Whoever calls holds the controller's
+lock.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from lbctl.errors import LbctlError
+
+if TYPE_CHECKING:
+    from lbctl.control.links import Links
+    from lbctl.model import Configuration, Nic
+    from lbctl.switching.dataplane import Dataplane
+
+log = logging.getLogger(__name__)
+
+
+class NicKeeper:
+    """Attaches what is missing; *refusals* says why a configured NIC could not be attached."""
+
+    def __init__(self, dataplane: Dataplane, links: Links) -> None:
+        self._dataplane, self._links = dataplane, links
+        self.refusals: dict[str, str] = {}
+
+    def start(self, configuration: Configuration) -> None:
+        """Attach what is configured, and nothing else; a NIC that cannot be had is a warning."""
+        for nic in configuration.nics:
+            self.attach_or_warn(nic, configuration)
+        self._detach_strangers(configuration)
+
+    def follow(self, name: str, configuration: Configuration) -> None:
+        """Deal with a change of the NIC *name*."""
+        for vanished in self._dataplane.refresh_nics():
+            log.warning("NIC %s: vanished", vanished)
+        for nic in configuration.nics:
+            if nic.name == name and self.is_missing(name, configuration):
+                self.attach_or_warn(nic, configuration)
+
+    def concerns(self, name: str, configuration: Configuration) -> bool:
+        """Whether a change of the NIC *name* is any of our business."""
+        attached = self._dataplane.attached()
+        ours = {nic.name for nic in configuration.nics} | {nic.name for nic in attached}
+        renamed = self._links.index(name) in {nic.ifindex for nic in attached}
+        return name in ours or renamed
+
+    def is_missing(self, name: str, configuration: Configuration) -> bool:
+        """Whether a NIC is configured and exists, but has no switching processor."""
+        index = self._links.index(name)
+        wanted = any(nic.name == name for nic in configuration.nics)
+        if not wanted or index is None:
+            return False
+        found = self._dataplane.attached()
+        return not any((nic.name, nic.ifindex) == (name, index) for nic in found)
+
+    def attach_or_warn(self, nic: Nic, configuration: Configuration) -> None:
+        """Attach *nic*; when that fails, the log and `refusals` say why."""
+        missing = self.is_missing(nic.name, configuration)
+        try:
+            self.attach(nic)
+            if missing:
+                log.info("NIC %s: attached", nic.name)
+        except LbctlError as err:
+            self.refusals[nic.name] = str(err)
+            log.warning("%s", err)
+
+    def attach(self, nic: Nic) -> None:
+        """Attach *nic*, which may be a new one under the name of one that vanished."""
+        for other in self._dataplane.attached():
+            if other.name == nic.name and other.ifindex != self._links.index(nic.name):
+                self._dataplane.detach(nic.name)
+        self._dataplane.attach(nic)
+        self.refusals.pop(nic.name, None)
+
+    def forget_all_but(self, configuration: Configuration) -> None:
+        """Forget the refusals of NICs that are not configured any more."""
+        names = {nic.name for nic in configuration.nics}
+        self.refusals = {name: why for name, why in self.refusals.items() if name in names}
+
+    def _detach_strangers(self, configuration: Configuration) -> None:
+        """Detach what a change that never ended has left attached."""
+        wanted = {nic.name for nic in configuration.nics}
+        for nic in self._dataplane.attached():
+            if nic.name not in wanted:
+                self._dataplane.detach(nic.name)

@@ -1,0 +1,79 @@
+"""
+The observed traffic: new connections of every back-end over the last half minute.
+
+Pure: it is told the totals that the data path has counted, and when.  A back-end that serves
+several pools is counted in each for itself.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from lbctl.control.standing import Key
+
+WINDOW = 30.0  # seconds of the measured share
+RECENT = 3.0  # seconds of the rate of new connections
+ENOUGH = 20  # connections of a pool, for a share that means something
+
+
+class Totals(NamedTuple):
+    """What was counted of one back-end so far; numbers that only grow, or start over at 0."""
+
+    connections: int = 0
+    retries: int = 0  # SYNs that were sent again, for it was silent
+    resets: int = 0  # in the place of an answer to a SYN
+    answers: int = 0
+
+    def __add__(self, other: tuple[int, ...]) -> Totals:  # type: ignore[override]
+        """Both together."""
+        return Totals(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+
+
+class _Sample(NamedTuple):
+    """What was new at one time."""
+
+    time: float
+    connections: int
+
+
+class ObservedTraffic:
+    """The new connections of all back-ends within the window."""
+
+    def __init__(self) -> None:
+        self._last: dict[Key, tuple[float, int]] = {}
+        self._samples: dict[Key, deque[_Sample]] = {}
+
+    def observe(self, now: float, totals: Mapping[Key, Totals]) -> None:
+        """Take note of the totals at *now*; whoever is not there any more is forgotten."""
+        for key in self._last.keys() - totals.keys():
+            del self._last[key]
+            self._samples.pop(key, None)
+        for key, total in totals.items():
+            known = self._last.get(key)
+            self._last[key] = (now, total.connections)
+            if known is None:
+                continue
+            grown = total.connections - known[1]
+            samples = self._samples.setdefault(key, deque())
+            samples.append(_Sample(now, grown if grown >= 0 else total.connections))
+            while samples[0].time < now - WINDOW:
+                samples.popleft()
+
+    def rate(self, key: Key) -> float:
+        """New connections a second, lately."""
+        samples = self._samples.get(key)
+        if not samples:
+            return 0.0
+        newest = samples[-1].time
+        recent = [sample for sample in samples if sample.time > newest - RECENT]
+        return sum(sample.connections for sample in recent) / RECENT
+
+    def measured(self, keys: Sequence[Key]) -> list[float | None]:
+        """The part of their new connections that each of *keys* got; None: too few to tell."""
+        counts = [sum(s.connections for s in self._samples.get(key, ())) for key in keys]
+        whole = sum(counts)
+        return [count / whole if whole >= ENOUGH else None for count in counts]
