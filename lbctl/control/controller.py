@@ -163,14 +163,13 @@ class Controller:
                 return
             number, configuration = self.current
             before, now = self.master.standings, self.watch.standings(configuration)
-            self.master.standings = now
             if differ(before, now):
                 try:
-                    self._transition.publish(configuration, number)
+                    self._transition.publish(configuration, number, now)
                 except Exception:  # nobody waits for an answer; the next news tries again
-                    self.master.standings = before
                     log.exception("generation %d: could not be published anew", number)
                     return
+            self.master.standings = now
             news = self._announcer.news(configuration, before, now)
         for announcement in news:
             self.watch.tell(*announcement)

@@ -67,11 +67,16 @@ class Master:
         self._bases: dict[Hand, Slots] = {}
         self._tables: dict[str, _Table] = {}
 
-    def services(self, configuration: Configuration, next_hop: NextHop) -> tuple[Service, ...]:
-        """All services of a configuration, one for each VIP, as its back-ends stand now."""
-        found = self.standings
+    def services(
+        self, configuration: Configuration, next_hop: NextHop, found: Standings | None = None
+    ) -> tuple[Service, ...]:
+        """
+        All services of a configuration, one for each VIP.
+
+        *found*: how its back-ends stand; `standings` unless given.
+        """
         return tuple(
-            self._service(configuration, found, pool, vip, next_hop)
+            self._service(configuration, found or self.standings, pool, vip, next_hop)
             for pool in configuration.pools
             for vip in pool.vips
         )

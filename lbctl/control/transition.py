@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lbctl.control.links import Links
     from lbctl.control.master import Master
     from lbctl.control.routing_daemon import RoutingDaemon
+    from lbctl.control.standing import Standings
     from lbctl.model import Backend, Configuration, IPAddress, Nic, Pool, SocketAddress
     from lbctl.switching.dataplane import Dataplane
     from lbctl.switching.nics import AttachedNic
@@ -66,14 +67,22 @@ class Transition:
             if self._links.index(nic.name) is None:
                 raise NotFound(f"there is no NIC {nic.name!r} here; see `ip link`")
 
-    def publish(self, configuration: Configuration, number: int) -> None:
-        """Make *configuration* the one that the switching processors read."""
+    def publish(
+        self, configuration: Configuration, number: int, found: Standings | None = None
+    ) -> None:
+        """
+        Make *configuration* the one that the switching processors read.
+
+        *found*: how its back-ends stand, if not as the master module knows already.
+        """
+        found = found or self._master.standings
         table = self._dataplane.routing
-        services = self._master.services(configuration, table.destination)
+        services = self._master.services(configuration, table.destination, found)
         own = self.own_vips(configuration)
         timeouts = configuration.settings.timeouts
         self._dataplane.configuration.publish(services, timeouts, number, own)
         self.own = own
+        self._master.standings = found  # shown from now on
 
     def own_vips(self, configuration: Configuration) -> frozenset[IPAddress]:
         """The addresses of VIPs that the kernel of the switch has too."""
