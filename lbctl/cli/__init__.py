@@ -24,13 +24,16 @@ SECTIONS = {
         "pool": Entry("lbctl.cli.pool:pool", "Pools: VIPs and the back-ends behind them."),
         "vip": Entry("lbctl.cli.vip:vip", "VIPs: what clients connect to."),
         "backend": Entry("lbctl.cli.backend:backend", "Back-ends: the servers of a pool."),
+        "agent": Entry("lbctl.cli.agent:agent", "Load agents: who tells how busy servers are."),
     },
     "What goes on": {
+        "health": Entry("lbctl.cli.health:health", "Health: what the checks of back-ends found."),
         "connection": Entry(
             "lbctl.cli.connection:connection", "Connections: flows and their back-ends."
         ),
         "route": Entry("lbctl.cli.route:route", "Routes: as the switching processors have them."),
         "neighbor": Entry("lbctl.cli.neighbor:neighbor", "Neighbors: hosts on the links."),
+        "events": Entry("lbctl.cli.events:events", "Show what has happened."),
         "stats": Entry("lbctl.cli.stats:stats", "Show what became of the packets."),
         "drops": Entry("lbctl.cli.stats:drops", "Show which packets were discarded, and why."),
     },
@@ -45,6 +48,9 @@ SECTIONS = {
     "Trying it out": {
         "demo": Entry("lbctl.testbed.cli:demo", "Balance real traffic in network namespaces."),
         "testbed": Entry("lbctl.testbed.cli:testbed", "A small network to try things in."),
+        "simulate": Entry(
+            "lbctl.simulation.command:simulate", "Try schedulers on a made-up or recorded load."
+        ),
         "completion": Entry("lbctl.cli.completion:completion", "Print completion for a shell."),
     },
 }

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lbctl.cli import render, tables
+from lbctl.cli import pool_tables, render
 from lbctl.cli.draining import wait_until_idle
 from lbctl.cli.options import example, force_option, output_option
-from lbctl.cli.parameters import POOL, SERVER
+from lbctl.cli.parameters import POOL, SERVER, Number
 
 if TYPE_CHECKING:
     from lbctl.cli.client import Client
@@ -58,7 +58,7 @@ def remove(client: Client, pool: str, address: SocketAddress, *, now: bool) -> N
 @click.option("--wait", is_flag=True, help="Return when no connection is left.")
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     metavar="SECONDS",
     help=f"Wait no longer than this; {PATIENCE:g} unless set.  Implies --wait.",
 )
@@ -82,15 +82,35 @@ def drain(
     click.echo(f"pool {pool}: back-end {address} has no connections left")
 
 
+@backend.command(epilog=example("lbctl backend maintenance web 10.0.1.11:8080"))
+@click.argument("pool", type=POOL)
+@click.argument("address", type=SERVER)
+@click.pass_obj
+def maintenance(client: Client, pool: str, address: SocketAddress) -> None:
+    """
+    Take a back-end out at once, until it is restored.
+
+    It gets no new connections and is not checked; those it has are kept or reset, as the pool's
+    --on-down says.  To let them finish first use `lbctl backend drain`.
+    """
+    client.set_backend(pool, address, {"state": "maintenance"})
+    click.echo(f"pool {pool}: back-end {address} is in maintenance")
+
+
 @backend.command(epilog=example("lbctl backend restore web 10.0.1.11:8080"))
 @click.argument("pool", type=POOL)
 @click.argument("address", type=SERVER)
 @force_option
 @click.pass_obj
 def restore(client: Client, pool: str, address: SocketAddress, *, force: bool) -> None:
-    """Give a back-end new connections again."""
-    client.set_backend(pool, address, {"state": "active"}, force=force)
-    click.echo(f"pool {pool}: back-end {address} is active")
+    """
+    Give a back-end new connections again, after `drain` or `maintenance`.
+
+    One that checks found down has to pass them first.
+    """
+    found = client.set_backend(pool, address, {"state": "active"}, force=force)
+    reason = f": {found['reason']}" if found["reason"] else ""
+    click.echo(f"pool {pool}: back-end {address} is {found['state']}{reason}")
 
 
 @backend.command("set", epilog=example("lbctl backend set web 10.0.1.11:8080 --weight 3"))
@@ -111,4 +131,4 @@ def set_(client: Client, pool: str, address: SocketAddress, weight: int, *, forc
 @click.pass_obj
 def list_(client: Client, pool: str | None, output: str) -> None:
     """Show the back-ends of POOL, or of all."""
-    render.show(client.backends(pool), output, tables.backends)
+    render.show(client.backends(pool), output, pool_tables.backends)

@@ -153,6 +153,51 @@ class Client:
         """Fetch what was discarded, and why."""
         return self._rows("GET", "/v1/drops")
 
+    # -- health, load agents, events -------------------------------------------------------
+
+    def health(self, pool: str | None = None) -> list[Row]:
+        """Fetch what the checks of a pool, or of all, found."""
+        return self._rows("GET", "/v1/health", pool=pool)
+
+    def check_health(self, pool: str, address: object, *, patience: float = 0) -> Row:
+        """Check one back-end now; that takes up to *patience* seconds."""
+        body = {"pool": pool, "address": str(address)}
+        answer: Row = self._call("POST", "/v1/health/check", body, {}, longer=patience)
+        return answer
+
+    def agents(self) -> list[Row]:
+        """Fetch all load agents."""
+        return self._rows("GET", "/v1/agents")
+
+    def agent(self, address: object) -> Row:
+        """Fetch one load agent."""
+        return self._row("GET", _path("agents", str(address)))
+
+    def add_agent(self, agent: Row) -> Row:
+        """Listen to one more load agent."""
+        return self._row("POST", "/v1/agents", agent)
+
+    def remove_agent(self, address: object) -> Row:
+        """Listen to a load agent no more."""
+        return self._row("DELETE", _path("agents", str(address)))
+
+    def events(
+        self,
+        *,
+        after: int | None = None,
+        limit: int | None = None,
+        wait: float | None = None,
+        kind: str | None = None,
+    ) -> list[Row]:
+        """
+        Fetch events, oldest first: the newest, or those with a number greater than *after*.
+
+        With *after* waits up to *wait* seconds for the first.
+        """
+        params = {"after": after, "limit": limit, "wait": wait, "kind": kind}
+        answer: list[Row] = self._call("GET", "/v1/events", None, params, longer=wait or 0)
+        return answer
+
     # -- one call --------------------------------------------------------------------------
 
     def _row(self, method: str, path: str, body: Row | None = None, /, **params: object) -> Row:
@@ -165,13 +210,16 @@ class Client:
         answer: list[Row] = self._call(method, path, body, params)
         return answer
 
-    def _call(self, method: str, path: str, body: Row | None, params: Row) -> Any:  # noqa: ANN401
+    def _call(
+        self, method: str, path: str, body: Row | None, params: Row, *, longer: float = 0
+    ) -> Any:  # noqa: ANN401
         from lbctl.cli.transport import Call, send  # noqa: PLC0415 - httpx is slow to import
 
         # A parameter that was not given, or is off, is not sent.
         given = {k: _text(v) for k, v in params.items() if v is not None and v is not False}
         headers = {"X-Lbctl-Who": who(), "User-Agent": f"lbctl/{__version__}"}
-        call = Call(self.socket, method, path, given, body, headers, self.patience, self.start)
+        patience = self.patience + longer
+        call = Call(self.socket, method, path, given, body, headers, patience, self.start)
         answer = send(call)
         if answer.status >= 400:
             raise _error(call.method, call.path, answer.status, answer.data)

@@ -99,6 +99,9 @@ def export(client: Client, output: str) -> None:
     """
     Print the configuration for `apply`.
 
-    `lbctl export | lbctl apply -f -` changes nothing.
+    `lbctl export | lbctl apply -f -` changes nothing.  Checks, rules, agents and the like are there
+    only where they are not as usual.
     """
-    render.show(client.configuration(), output, tables.changes)
+    from lbctl.cli.defaults import compact  # noqa: PLC0415 - slow to import
+
+    render.show(compact(client.configuration()), output, tables.changes)

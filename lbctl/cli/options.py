@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from lbctl.cli.parameters import CLIENT, POOL, SERVER
+from lbctl.cli.parameters import CLIENT, POOL, SERVER, Number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +42,7 @@ def watch_options(command: Command) -> Command:
     """Add --watch and how often."""
     every = click.option(
         "--interval",
-        type=click.FloatRange(min=0.1),
+        type=Number(min=0.1),
         default=1.0,
         show_default=True,
         metavar="SECONDS",

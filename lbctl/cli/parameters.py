@@ -6,7 +6,9 @@ The model is imported when the first word is read: that costs more than the rest
 
 from __future__ import annotations
 
+import math
 import os
+import re
 from contextlib import suppress
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
@@ -130,7 +132,40 @@ class Member(Base):
     ) -> list[CompletionItem]:
         """Offer the choices."""
         del ctx, param
-        return _starting(self._members(), incomplete)
+        return starting(self._members(), incomplete)
+
+
+class SchedulerName(Member):
+    """A scheduler of ours or a plugin; which of those there are the daemon knows."""
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """Every choice of ours, and that there may be others."""
+        return super().get_metavar(param, ctx).replace("]", "|PLUGIN]")
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Read the name."""
+        from lbctl.model.pools import PLUGIN  # noqa: PLC0415
+
+        if not re.fullmatch(PLUGIN, value):
+            known = ", ".join(self._members())
+            self.fail(f"{value!r} is not one of {known}, nor the name of a plugin", param, ctx)
+        return value
+
+
+class Number(click.FloatRange):
+    """A number in a range; NaN and infinity are none."""
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 - click's signature
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> float:
+        """Read the number."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a number", param, ctx)
+        return number
 
 
 class PoolName(Shown):
@@ -146,7 +181,7 @@ class PoolName(Shown):
         root = ctx.find_root()
         with suppress(LbctlError):
             client = root.obj or connect(root.params["name"], root.params["socket"], patience=1)
-            return _starting((pool["name"] for pool in client.pools()), incomplete)
+            return starting((pool["name"] for pool in client.pools()), incomplete)
         return []
 
 
@@ -159,15 +194,18 @@ class NicName(Shown):
         """Offer the NICs of this network namespace."""
         del ctx, param
         with suppress(OSError):
-            return _starting(sorted(os.listdir(NICS)), incomplete)  # noqa: PTH208 - names only
+            return starting(sorted(os.listdir(NICS)), incomplete)  # noqa: PTH208 - names only
         return []
 
 
-def _starting(words: Iterable[str], incomplete: str) -> list[CompletionItem]:
+def starting(words: Iterable[str], incomplete: str) -> list[CompletionItem]:
+    """Offer those of *words* that begin so."""
     return [CompletionItem(word) for word in words if word.startswith(incomplete)]
 
 
 POOL = PoolName("POOL")
+BACKUP = PoolName("POOL|none")
+SCHEDULER = SchedulerName("Scheduler")
 NEW_POOL = Shown("NAME")
 NIC = NicName("IFACE")
 VIP = Parsed("ADDR:PORT/PROTO", "Vip")

@@ -19,21 +19,29 @@ from lbctl.cli.counters import Reading
 from lbctl.cli.tables import Fields, Lines, Table, text, texts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
     from rich.console import Console, RenderableType
 
     from lbctl.cli.tables import Block
 
+GAP = 2  # columns of a terminal between two of a table
+LEAST = 10  # columns of a terminal that prose needs
 STYLES = {
     "active": "green",
+    "up": "green",
+    "fresh": "green",
     "established": "green",
     "resolved": "green",
     "draining": "yellow",
+    "maintenance": "yellow",
+    "unknown": "yellow",
+    "waiting": "yellow",
     "generic": "yellow",
     "unresolved": "yellow",
     "down": "red",
+    "silent": "red",
     "detached": "red",
     "no-route": "red",
     "not-attached": "red",
@@ -48,6 +56,17 @@ def show(data: Any, output: str, view: Callable[[Any], Sequence[Block]]) -> None
         click.echo(to_yaml(data), nl=False)
     else:
         _show_blocks(view(data))
+
+
+def stream(rows: Iterable[Any], output: str, line: Callable[[Any], str]) -> None:
+    """Write *rows* one by one, as they come; *line* makes text of one."""
+    for row in rows:
+        if output == "json":
+            click.echo(json.dumps(row))
+        elif output == "yaml":
+            click.echo(f"---\n{to_yaml(row)}", nl=False)
+        else:
+            click.echo(line(row))
 
 
 def to_yaml(data: object) -> str:
@@ -123,7 +142,7 @@ def _show_blocks(blocks: Sequence[Block]) -> None:
     if full and _on_terminal(sys.stdout):
         console = _console()
         for block in full:
-            console.print(_drawn(block))
+            console.print(_drawn(block, console.width))
     elif full:
         click.echo("\n\n".join(_plain(block) for block in full))
     for block in blocks:
@@ -148,8 +167,7 @@ def _plain(block: Block) -> str:
     )
 
 
-def _drawn(block: Block) -> RenderableType:
-    from rich import box  # noqa: PLC0415
+def _drawn(block: Block, width: int) -> RenderableType:
     from rich.table import Table as Drawing  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
@@ -163,12 +181,30 @@ def _drawn(block: Block) -> RenderableType:
         for name, value in block.pairs:
             grid.add_row(Text(name, style="bold"), Text(text(value)))
         return grid
-    table = Drawing(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in block.columns:
-        table.add_column(column.title, justify="right" if column.right else "left", overflow="fold")
-    for row in block.cells():
-        table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
-    return table
+    return _drawn_table(block, width)
+
+
+def _drawn_table(table: Table, width: int) -> RenderableType:
+    """Draw rows; where it is too wide prose takes several lines, if that leaves it room."""
+    from rich import box  # noqa: PLC0415
+    from rich.table import Table as Drawing  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    columns = list(zip(table.columns, zip(*texts(table), strict=True), strict=True))
+    prose = [column for column in table.columns if column.prose]
+    rest = sum(max(map(len, cells)) for column, cells in columns if not column.prose)
+    whole = bool(prose) and rest + GAP * len(columns) + LEAST * len(prose) <= width
+    drawing = Drawing(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for column in table.columns:
+        drawing.add_column(
+            column.title,
+            justify="right" if column.right else "left",
+            overflow="fold",
+            no_wrap=whole and not column.prose,
+        )
+    for row in table.cells():
+        drawing.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
+    return drawing
 
 
 def _live(readings: Iterator[Reading], view: Callable[[Reading], Sequence[Block]]) -> None:
@@ -176,6 +212,8 @@ def _live(readings: Iterator[Reading], view: Callable[[Reading], Sequence[Block]
     from rich.console import Group  # noqa: PLC0415
     from rich.live import Live  # noqa: PLC0415
 
-    with Live(console=_console(), screen=True, auto_refresh=False) as live:
+    console = _console()
+    with Live(console=console, screen=True, auto_refresh=False) as live:
         for reading in readings:
-            live.update(Group(*map(_drawn, view(reading))), refresh=True)
+            drawn = (_drawn(block, console.width) for block in view(reading))
+            live.update(Group(*drawn), refresh=True)

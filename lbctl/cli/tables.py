@@ -20,11 +20,18 @@ NOTHING = "-"
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its title and what of a row stands in it; numbers stand to the right."""
+    """
+    One column: its title and what of a row stands in it; numbers stand to the right.
+
+    An optional one is for tables where it has something to say: see `speaking`.  Prose may take
+    several lines before anything else has to.
+    """
 
     title: str
     source: str | Callable[[Row], object]
     right: bool = False
+    optional: bool = False
+    prose: bool = False
 
     def cell(self, row: Row) -> str:
         """The text in *row*."""
@@ -70,38 +77,19 @@ def text(value: object) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown)
 
 
-def _share(row: Row) -> str:
-    return f"{row['share']:.1%}"
+def speaking(columns: Sequence[Column], rows: Sequence[Row]) -> list[Column]:
+    """Leave out the optional columns that have nothing in any row."""
+    return [
+        column
+        for column in columns
+        if not column.optional or any(column.cell(row) != NOTHING for row in rows)
+    ]
 
 
 def _idle(row: Row) -> str:
     return f"{row['idle_seconds']:.1f}"
 
 
-def _up(row: Row) -> str:
-    active = sum(backend["state"] == "active" for backend in row["backends"])
-    return f"{active}/{len(row['backends'])}"
-
-
-def _connections(row: Row) -> int:
-    return sum(backend["connections"] for backend in row["backends"])
-
-
-SERVERS = (
-    Column("ADDRESS", "address"),
-    Column("STATE", "state"),
-    Column("WEIGHT", "weight", right=True),
-    Column("SHARE", _share, right=True),
-    Column("CONNECTIONS", "connections", right=True),
-)
-POOLS = (
-    Column("NAME", "name"),
-    Column("VIPS", "vips"),
-    Column("FORWARD", "forward"),
-    Column("SCHEDULER", "scheduler"),
-    Column("ACTIVE", _up, right=True),
-    Column("CONNECTIONS", _connections, right=True),
-)
 VIPS = (
     Column("VIP", "vip"),
     Column("POOL", "pool"),
@@ -142,7 +130,7 @@ GENERATIONS = (
     Column("ACTIVE", lambda row: "*" if row["active"] else ""),
     Column("TIME", "time"),
     Column("WHO", "who"),
-    Column("WHAT", "what"),
+    Column("WHAT", "what", prose=True),
 )
 ADD_POOL = "no pools; add one with `lbctl pool add`"
 
@@ -164,27 +152,9 @@ def status(data: Row) -> list[Block]:
     return [Fields(pairs), nics, *([Lines(warnings)] if warnings else [])]
 
 
-def pools(data: list[Row]) -> list[Block]:
-    """All pools."""
-    return [Table(POOLS, data, ADD_POOL)]
-
-
-def pool(data: Row) -> list[Block]:
-    """One pool with its back-ends."""
-    names = ("name", "vips", "forward", "scheduler", "on_unknown", "table_size")
-    pairs = [(name.replace("_", "-"), data[name]) for name in names]
-    return [Fields(pairs), Table(SERVERS, data["backends"], "no back-ends")]
-
-
 def vips(data: list[Row]) -> list[Block]:
     """The VIPs of all pools."""
     return [Table(VIPS, data, ADD_POOL)]
-
-
-def backends(data: list[Row]) -> list[Block]:
-    """The back-ends of all pools or of one."""
-    columns = (Column("POOL", "pool"), *SERVERS)
-    return [Table(columns, data, "no back-ends; add one with `lbctl backend add`")]
 
 
 def routes(data: list[Row]) -> list[Block]:

@@ -27,6 +27,7 @@ class Case(NamedTuple):
 
 SERVER = SocketAddress.parse("[2001:db8:1::11]:8080")
 SERVER_PATH = "/v1/pools/web/backends/%5B2001%3Adb8%3A1%3A%3A11%5D%3A8080"
+AGENT_PATH = "/v1/agents/%5B2001%3Adb8%3A1%3A%3A11%5D%3A8080"
 EVERY = {"pool": "web", "backend": SERVER, "client": ip_address("2001:db8::7")}
 EVERY_PARAM = {"pool": "web", "backend": "[2001:db8:1::11]:8080", "client": "2001:db8::7"}
 CALLS = [
@@ -119,6 +120,33 @@ CALLS = [
     Case(lambda c: c.flush_connections(**EVERY), "DELETE", "/v1/connections", EVERY_PARAM, None),
     Case(lambda c: c.stats(), "GET", "/v1/stats", {}, None),
     Case(lambda c: c.drops(), "GET", "/v1/drops", {}, None),
+    Case(lambda c: c.health(), "GET", "/v1/health", {}, None),
+    Case(lambda c: c.health("web"), "GET", "/v1/health", {"pool": "web"}, None),
+    Case(
+        lambda c: c.check_health("web", SERVER, patience=2),
+        "POST",
+        "/v1/health/check",
+        {},
+        {"pool": "web", "address": "[2001:db8:1::11]:8080"},
+    ),
+    Case(lambda c: c.agents(), "GET", "/v1/agents", {}, None),
+    Case(lambda c: c.agent(SERVER), "GET", AGENT_PATH, {}, None),
+    Case(
+        lambda c: c.add_agent({"address": "10.0.1.11:9150"}),
+        "POST",
+        "/v1/agents",
+        {},
+        {"address": "10.0.1.11:9150"},
+    ),
+    Case(lambda c: c.remove_agent(SERVER), "DELETE", AGENT_PATH, {}, None),
+    Case(lambda c: c.events(limit=5), "GET", "/v1/events", {"limit": "5"}, None),
+    Case(
+        lambda c: c.events(after=0, wait=2.5, kind="health"),
+        "GET",
+        "/v1/events",
+        {"after": "0", "wait": "2.5", "kind": "health"},
+        None,
+    ),
 ]
 every_call = pytest.mark.parametrize("case", CALLS, ids=lambda case: f"{case.method} {case.path}")
 

@@ -12,6 +12,7 @@ import pytest
 from lbctl.model import SocketAddress, Vip
 
 SERVER = SocketAddress.parse("10.0.1.11:8080")
+AGENT = SocketAddress.parse("10.0.1.11:9150")
 VIP = Vip.parse("203.0.113.10:443/tcp")
 CHANGES = [
     (
@@ -106,6 +107,37 @@ CHANGES = [
         "pool web: back-end 10.0.1.11:8080 has weight 3",
     ),
     (
+        "backend maintenance web 10.0.1.11:8080",
+        call.set_backend("web", SERVER, {"state": "maintenance"}),
+        "pool web: back-end 10.0.1.11:8080 is in maintenance",
+    ),
+    (
+        "agent add 10.0.1.12:9100 --kind node-exporter",
+        call.add_agent({"address": "10.0.1.12:9100", "kind": "node-exporter"}),
+        "agent 10.0.1.12:9100: added, back-ends: 1",
+    ),
+    (
+        """agent add 10.0.1.11:9150 --key-file /etc/lbctl/agent.key --path /load --interval 2
+        --timeout 0.5 --stale 30 --backend 10.0.1.11:8080 --backend 10.0.1.11:8443""",
+        call.add_agent(
+            {
+                "address": "10.0.1.11:9150",
+                "key_file": "/etc/lbctl/agent.key",
+                "path": "/load",
+                "interval": 2.0,
+                "timeout": 0.5,
+                "stale": 30.0,
+                "backends": ["10.0.1.11:8080", "10.0.1.11:8443"],
+            }
+        ),
+        "agent 10.0.1.11:9150: added, back-ends: 1",
+    ),
+    (
+        "agent remove 10.0.1.11:9150",
+        call.remove_agent(AGENT),
+        "agent 10.0.1.11:9150: removed",
+    ),
+    (
         "connection flush",
         call.flush_connections(pool=None, backend=None, client=None),
         "connections flushed: 3",
@@ -128,6 +160,12 @@ QUESTIONS = [
     ("vip list", call.vips()),
     ("backend list", call.backends(None)),
     ("backend list web", call.backends("web")),
+    ("health list", call.health(None)),
+    ("health list web", call.health("web")),
+    ("agent list", call.agents()),
+    ("agent show 10.0.1.11:9150", call.agent(AGENT)),
+    ("events", call.events(limit=100, kind=None)),
+    ("events --limit 7 --kind health", call.events(limit=7, kind="health")),
     ("route list", call.routes()),
     ("neighbor list", call.neighbors()),
     ("connection list", call.connections(limit=1000, pool=None, backend=None, client=None)),
@@ -188,6 +226,26 @@ def test_attach_prints_a_line_for_each_nic(run, fake):
     )
 
 
+def test_restored_is_not_always_active(run, fake):
+    """
+    A server that checks found down stays so until it passes them; the state is the daemon's word.
+    """
+    fake.set_backend.return_value.update(state="down", reason="connection refused")
+    result = run("backend", "restore", "web", "10.0.1.11:8080")
+
+    assert "pool web: back-end 10.0.1.11:8080 is down: connection refused\n" == result.stdout
+
+
+def test_key_file_of_this_folder(run, fake, tmp_path, monkeypatch):
+    """
+    The daemon works elsewhere: it is told the whole path.
+    """
+    monkeypatch.chdir(tmp_path)
+    run("agent", "add", "10.0.1.11:9150", "--key-file", "agent.key")
+
+    assert str(tmp_path / "agent.key") == fake.add_agent.call_args.args[0]["key_file"]
+
+
 def test_detach_all_of_nothing(run, fake):
     """
     No failure, but not silence either.
@@ -230,13 +288,20 @@ WRONG = [
         "pool add web --vip 203.0.113.10:80/tcp --backend 10.0.1.11:80,weight=65536",
         "less than or equal to 65535",
     ),
-    ("pool add web --vip 203.0.113.10:80/tcp --scheduler best", "not one of maglev, rr, wrr"),
+    ("pool add web --vip 203.0.113.10:80/tcp --scheduler Best", "not one of maglev, rr, wrr"),
     ("pool set web", "Say what to change"),
+    ("agent add 10.0.1.11:9150", "kind lbctl needs a key_file; see `lbctl agent add --help`"),
+    ("agent add 10.0.1.11:9150 --kind haproxy --key-file k", "haproxy cannot be signed"),
+    ("agent add 10.0.1.11:9150 --kind orca --interval nan", "interval: must be"),
+    ("agent add 10.0.1.11:9150 --kind telnet", "not one of lbctl, push, haproxy"),
+    ("health check web", "Missing argument 'ADDR:PORT'"),
+    ("events --limit 0", "x>=1"),
     ("vip add web 127.0.0.1:80/tcp", "not a unicast address"),
     ("backend add web 10.0.1.11:0", "the port must be 1 to 65535, not '0'"),
     ("backend set web 10.0.1.11:80", "Missing option '--weight'"),
     ("backend set web 10.0.1.11:80 --weight -1", "0<=x<=65535"),
     ("backend drain web 10.0.1.11:80 --timeout -1", "x>=0"),
+    ("backend drain web 10.0.1.11:80 --timeout nan", "'nan' is not a number"),
     ("connection list --client 198.51.100", "'198.51.100' is not ADDRESS:PORT"),
     ("connection list --limit 0", "x>=1"),
     ("rollback one", "'one' is not a valid integer"),

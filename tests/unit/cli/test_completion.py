@@ -38,6 +38,10 @@ def test_scripts(run, shell):
         (["pool"], "", ["add", "list", "remove", "set", "show"]),
         (["pool", "add", "web", "--forward"], "", ["nat", "dsr"]),
         (["status", "-o"], "j", ["json"]),
+        (["pool", "set", "web", "--scheduler"], "least", ["least-load", "least-response-time"]),
+        (["pool", "set", "web", "--check"], "h", ["http", "https"]),
+        (["pool", "set", "web", "--on-down"], "", ["keep", "reset"]),
+        (["agent", "add", "--kind"], "h", ["haproxy"]),
         (["attach", "--mode"], "g", ["generic"]),
         (["nonsense"], "", list(cli.entries)),
     ],
@@ -57,6 +61,8 @@ def test_pools(daemon):
     words = ["--socket", daemon.socket, "backend", "drain"]
 
     assert ["web"] == offered(words, "w")
+    assert ["web"] == offered([*words[:2], "pool", "set", "dns", "--backup"], "w")
+    assert ["dns"] == offered([*words[:2], "health", "list"], "d")
     assert ["web", "dns"] == offered([*words[:2], "connection", "list", "--pool"], "")
 
 

@@ -11,7 +11,7 @@ import yaml
 
 from lbctl.errors import LbctlError, UsageError
 from lbctl.model import Configuration
-from tests.unit.cli.conftest import CONFIGURATION
+from tests.unit.cli.answers import CONFIGURATION
 
 GOOD = """\
 version: 1
@@ -107,7 +107,8 @@ def test_export_and_apply_are_inverse(run, fake, form):
     result = run("apply", "-f", "-", stdin=exported)
 
     assert 0 == result.exit_code
-    fake.apply.assert_called_once_with(CONFIGURATION, dry_run=False, force=False)
+    sent = Configuration.model_validate(CONFIGURATION).model_dump(mode="json")
+    fake.apply.assert_called_once_with(sent, dry_run=False, force=False)
 
 
 @pytest.mark.parametrize("name", ["1", "on", "null", "1e3", "2025-01-02", "0x10", "1_0"])
@@ -128,7 +129,7 @@ def test_schema(run):
     """
     schema = json.loads(run("validate", "--schema").stdout)
 
-    assert {"version", "nics", "pools", "settings"} == set(schema["properties"])
+    assert {"version", "nics", "pools", "agents", "settings"} == set(schema["properties"])
     assert "string" == schema["$defs"]["Backend"]["properties"]["address"]["type"]
 
 

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from lbctl.cli import cli, render
-from tests.unit.cli.conftest import CONFIGURATION
+from tests.unit.cli.answers import CONFIGURATION
 
 ROOT = Path(__file__).parents[3]
 OWN = [name for name, entry in cli.entries.items() if entry.target.startswith("lbctl.cli.")]
@@ -72,8 +72,8 @@ def test_examples_work(run, fake, words, monkeypatch, tmp_path):
     for line in examples(words, run):
         for part in line.removeprefix('eval "$(').removesuffix(')"').split("|"):
             typed = shlex.split(part.partition(">")[0])
-            watching = "--watch" in typed
-            for method in (fake.stats, fake.drops):
+            watching = bool({"--watch", "--follow"} & set(typed))
+            for method in (fake.stats, fake.drops, fake.events):
                 method.side_effect = [method.return_value, *[KeyboardInterrupt] * watching]
             result = run(*typed[1:], stdin=json.dumps(CONFIGURATION))
             assert "lbctl" == typed[0]

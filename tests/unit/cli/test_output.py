@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from lbctl.cli import cli, render
-from tests.unit.cli.conftest import ANSWERS
+from tests.unit.cli.answers import ANSWERS
 
 PRINTING = {
     "status": "status",
@@ -20,6 +20,11 @@ PRINTING = {
     "pool show web": "pool",
     "vip list": "vips",
     "backend list": "backends",
+    "health list": "health",
+    "health check web 10.0.1.11:8080": "check_health",
+    "agent list": "agents",
+    "agent show 10.0.1.11:9150": "agent",
+    "events": "events",
     "route list": "routes",
     "neighbor list": "neighbors",
     "connection list": "connections",
@@ -36,7 +41,7 @@ name         default
 version      0.1.0
 generation   7 (buffer B)
 pools        1
-back-ends    1 active, 1 draining, 0 down
+back-ends    1 active, 1 draining, 0 down, 0 maintenance
 connections  12 of 65536
 
 NIC   MODE      PROGRAM           PACKETS  DROPS
@@ -57,9 +62,9 @@ scheduler   maglev
 on-unknown  reset
 table-size  65537
 
-ADDRESS         STATE     WEIGHT  SHARE  CONNECTIONS
-10.0.1.11:8080  active         1  33.3%            5
-10.0.1.12:8080  draining       2   0.0%         1234
+ADDRESS         STATE     WEIGHT  GIVEN  CONNECTIONS  NEW/S
+10.0.1.11:8080  active         1  33.3%            5   12.2
+10.0.1.12:8080  draining       2   0.0%         1234    0.0
 """,
     "vip list": """\
 VIP                  POOL  CONNECTIONS
@@ -69,6 +74,42 @@ VIP                  POOL  CONNECTIONS
 POOL  ADDRESS         STATE     WEIGHT  SHARE  CONNECTIONS
 web   10.0.1.11:8080  active         1  33.3%            5
 web   10.0.1.12:8080  draining       2   0.0%         1234
+""",
+    "health list": """\
+POOL  ADDRESS         CHECK  UP       SINCE                 OK  FAIL  RESPONSE  REASON
+web   10.0.1.11:8080  http   up       2025-01-02T03:04:05Z   7     0     1.2ms  status 200
+web   10.0.1.12:8080  http   down     2025-01-02T03:04:07Z   0     3         -  connection refused
+web   10.0.1.13:8080  http   unknown  2025-01-02T03:04:08Z   0     0         -  -
+""",
+    "health check web 10.0.1.11:8080": "well: status 200\n",
+    "agent list": """\
+ADDRESS         KIND   STATE    AGE  CPU  MEMORY  CLIENTS  WEIGHT   WISH  PROBLEM
+10.0.1.11:9150  lbctl  fresh    0.4  25%     50%        7     75%  drain  -
+10.0.1.12:9150  push   waiting    -    -       -        -       -      -  signed with another key
+""",
+    "agent show 10.0.1.11:9150": """\
+address              10.0.1.11:9150
+kind                 lbctl
+state                fresh
+back-ends            10.0.1.11:8080
+age                  0.4
+answers              42
+failures             1
+refused              0
+problem              -
+cpu                  25%
+memory               50%
+clients              7
+requests-per-second  120.5
+execution-time       4.0ms
+weight               75%
+wish                 drain
+reason               backup at night
+""",
+    "events": """\
+TIME                  KIND    SUBJECT             TEXT
+2025-01-02T03:04:05Z  health  web 10.0.1.12:8080  active -> down: connection refused
+2025-01-02T03:04:06Z  pool    web                 backup sorry serves
 """,
     "route list": """\
 PREFIX       NEXT-HOP      NIC   MAC                STATE
@@ -137,6 +178,12 @@ EMPTY = {
     "pool list": ("pools", "no pools; add one with `lbctl pool add`\n"),
     "vip list": ("vips", "no pools; add one with `lbctl pool add`\n"),
     "backend list": ("backends", "no back-ends; add one with `lbctl backend add`\n"),
+    "health list": (
+        "health",
+        "nothing is checked; begin with `lbctl pool set POOL --check tcp`\n",
+    ),
+    "agent list": ("agents", "no load agents; add one with `lbctl agent add`\n"),
+    "events": ("events", "nothing has happened yet\n"),
     "route list": ("routes", "no routes; see `ip route` and `lbctl status`\n"),
     "neighbor list": ("neighbors", "no neighbors are needed\n"),
     "connection list": ("connections", "no connections\n"),
