@@ -34,15 +34,15 @@ class Address(NamedTuple):
 
 def server_name(text: str) -> str:
     """
-    Read the name of a server, ``ADDR:PORT``, as the switch writes it.
+    Read the name of an agent, ``ADDR:PORT``, as the switch writes it.
 
-    The switch knows servers by address, never by a name of the DNS.  Raises UsageError.
+    The switch knows agents by address, never by a name of the DNS.  Raises UsageError.
     """
     host, port = Address.parse(text)
     try:
         address = ip_address(host)
     except ValueError:
-        raise UsageError(f"{text!r} is not ADDRESS:PORT, such as 10.0.1.11:80") from None
+        raise UsageError(f"{text!r} is not ADDRESS:PORT, such as 10.0.1.11:8407") from None
     if not port:
         raise UsageError(f"{text!r}: the port must be 1 to 65535")
     return str(Address(str(address), port))

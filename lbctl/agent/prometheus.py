@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 # The package prometheus_client has a parser, but it brings a whole client library to a server,
 # and it reads every line of an exporter with thousands where three are wanted.
 LABELS = r'\{(?P<labels>(?:[^"}]|"(?:[^"\\]|\\.)*")*)\}'
-SAMPLE = re.compile(rf"(?P<name>[a-zA-Z_:][\w:]*)\s*(?:{LABELS})?\s*(?P<value>\S+)", re.ASCII)
+VALUE = r"(?P<value>[^\s{]\S*)"
+SAMPLE = re.compile(rf"(?P<name>[a-zA-Z_:][\w:]*)\s*(?:{LABELS})?\s*{VALUE}", re.ASCII)
 LABEL = re.compile(r'([a-zA-Z_]\w*)\s*=\s*"((?:[^"\\]|\\.)*)"', re.ASCII)
 METRIC = re.compile(rf"(?P<name>[a-zA-Z_:][\w:]*)(?:{LABELS})?", re.ASCII)
 ESCAPES = {r"\\": "\\", r"\"": '"', r"\n": "\n"}

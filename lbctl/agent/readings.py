@@ -12,7 +12,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, Protocol
 
-from lbctl.agent.wire import LIMITS, BadReport, LoadReport, Wish, decode_report
+from lbctl.agent.wire import LIMITS, BadReport, LoadReport, Wish, decode_report, not_waiting
 from lbctl.errors import LbctlError
 
 if TYPE_CHECKING:
@@ -101,9 +101,8 @@ def read_small(path: Path, limit: int) -> tuple[bytes, os.stat_result]:
 
     Raises OSError, or SourceError for what is no such file.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
-        status = os.fstat(descriptor)
+    with open(path, "rb", opener=not_waiting) as file:
+        status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise SourceError(f"{path}: not a regular file")
         data = file.read(limit + 1)

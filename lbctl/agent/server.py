@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from lbctl.agent.teller import Teller
 
 MAX_REQUEST = 8192  # bytes of a request line and its header
-PATIENCE = 5.0  # seconds for a connection from accept to close
+PATIENCE = 5.0  # seconds for a request and its answer
+IDLE = 30.0  # seconds; so long a connection on which reports were fetched waits for the next
 SILENCE = 0.5  # seconds; who says nothing for so long waits for the agent check's line
 MAX_CONNECTIONS = 128
 MAX_OF_ONE = 32  # connections of one client, so that it cannot have them all
@@ -34,6 +35,8 @@ HTTP = re.compile(rb"[A-Z]{1,10} ")
 MAYBE_HTTP = re.compile(rb"[A-Z]{0,10}")
 REQUEST = re.compile(rb"([A-Z]{1,10}) (/[\x21-\x7e]*) HTTP/1\.[01]\r?\n")
 END = re.compile(rb"\r?\n\r?\n")
+# One whole request by GET and HTTP/1.1, and nothing behind it: after its answer another may come.
+KEPT = re.compile(rb"(?is)\AGET [^\n]* HTTP/1\.1\r?\n(?!.*\nConnection: *close)[^\0]*?\r?\n\r?\n\Z")
 
 NO_KEY = (
     "this agent has no key and cannot sign a report; `lbctl-agent key --output FILE` makes one: "
@@ -42,6 +45,7 @@ NO_KEY = (
 NO_NONCE = "give a nonce of 16 to 64 lower-case hex digits: /report?nonce=HEX"
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 TEXT = "text/plain; charset=utf-8"
+REPORT_TYPE = "application/octet-stream"
 
 log = logging.getLogger(__name__)
 
@@ -66,12 +70,13 @@ class Response(NamedTuple):
         """Say in a line why not."""
         return cls(status, f"{why}\n".encode())
 
-    def encode(self, *, body: bool = True) -> bytes:
-        """Write it as it goes over the wire; HEAD wants no body."""
+    def encode(self, *, body: bool = True, keep: bool = False) -> bytes:
+        """Write it as it goes over the wire; HEAD wants no body; *keep*: more may follow."""
         head = (
             f"HTTP/1.1 {self.status.value} {self.status.phrase}\r\n"
             f"Content-Type: {self.kind}\r\nContent-Length: {len(self.body)}\r\n"
-            f"Cache-Control: no-store\r\nConnection: close\r\n\r\n"
+            f"Cache-Control: no-store\r\n"
+            f"Connection: {'keep-alive' if keep else 'close'}\r\n\r\n"
         )
         return head.encode() + (self.body if body else b"")
 
@@ -113,7 +118,11 @@ class Server:
     async def _serve(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, services: Services
     ) -> None:
-        """Answer one client; whatever it does, the connection is over in a few seconds."""
+        """
+        Answer one client; whatever it does, the connection is over in a few seconds.
+
+        Only who fetches reports, again and again, may keep it.
+        """
         peer = str((writer.get_extra_info("peername") or ["?"])[0])
         if self._open[peer] >= MAX_OF_ONE or self._open.total() >= MAX_CONNECTIONS:
             self._teller.told["refused"] += 1
@@ -121,11 +130,16 @@ class Server:
             return
         self._open[peer] += 1
         try:
-            async with asyncio.timeout(self._patience):
-                writer.write(await self._answer(reader, writer, services))
-                await writer.drain()
-                writer.close()
-                await writer.wait_closed()
+            first: bytes | None = b""
+            while first is not None:
+                async with asyncio.timeout(self._patience):
+                    answer, keep = await self._answer(reader, writer, services, first)
+                    writer.write(answer)
+                    await writer.drain()
+                    if not keep:
+                        writer.close()
+                        await writer.wait_closed()
+                first = await _next_words(reader) if keep else None
         except (OSError, asyncio.CancelledError):  # TimeoutError is an OSError
             pass  # the client is broken, or the agent ends
         except Exception:  # a bug; other clients must have their answers
@@ -136,15 +150,19 @@ class Server:
             self._open += Counter()  # forgets those at 0
 
     async def _answer(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, services: Services
-    ) -> bytes:
-        first = b""
-        if services.agent_check:
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        services: Services,
+        first: bytes,
+    ) -> tuple[bytes, bool]:
+        """Make the answer to what begins with *first*, and say whether more may be asked."""
+        if services.agent_check and not first:
             if services.http:
                 first = await self._first_words(reader)
             if not HTTP.match(first):
                 self._teller.told["agent_check"] += 1
-                return self._teller.check_line().encode()
+                return self._teller.check_line().encode(), False
         request = await _read_request(reader, first)
         if request is None:
             status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
@@ -154,7 +172,8 @@ class Server:
             response = self._respond(request, here, services)
         if response.status is not HTTPStatus.OK:
             self._teller.told["refused"] += 1
-        return response.encode(body=not (request or b"").startswith(b"HEAD "))
+        keep = response.kind == REPORT_TYPE and KEPT.search(request or b"") is not None
+        return response.encode(body=not (request or b"").startswith(b"HEAD "), keep=keep), keep
 
     async def _first_words(self, reader: asyncio.StreamReader) -> bytes:
         """Read until it is clear whether this is HTTP, or until nothing more seems to come."""
@@ -191,7 +210,14 @@ class Server:
         if not NONCE.fullmatch(nonce):
             return Response.refusal(HTTPStatus.BAD_REQUEST, NO_NONCE)
         self._teller.told["report"] += 1
-        return Response(HTTPStatus.OK, self._teller.statement(self._teller.key, nonce, here))
+        statement = self._teller.statement(self._teller.key, nonce, here)
+        return Response(HTTPStatus.OK, statement, REPORT_TYPE)
+
+
+async def _next_words(reader: asyncio.StreamReader) -> bytes | None:
+    """Wait for another request; None: there is none."""
+    async with asyncio.timeout(IDLE):
+        return await reader.read(MAX_REQUEST) or None
 
 
 async def _read_request(reader: asyncio.StreamReader, data: bytes) -> bytes | None:

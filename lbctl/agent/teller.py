@@ -52,7 +52,7 @@ class Teller:
         self._clock = clock
 
     def report(self) -> LoadReport:
-        """Give the figures that are fresh, and the gravest wish of administrator and application."""
+        """Give the figures that are fresh, and the graver wish of administrator and application."""
         state, _ = self._state.current()
         wish = LoadReport(wish=state.wish, reason=state.reason)
         return merge([wish, self._sampler.report()])

@@ -39,6 +39,7 @@ LIMITS: Mapping[str, float] = {
     "execution_seconds": 1e6,
     "weight": 1000.0,
 }
+NO_FILE = "a key is a file; `lbctl-agent key --output FILE` makes one"
 MAX_COUNT = 2**32 - 1  # clients, connections
 MAX_TIME = 1e11  # unix seconds
 
@@ -238,6 +239,11 @@ def _refuse_constant(text: str) -> NoReturn:
 # -- keys --------------------------------------------------------------------------------------
 
 
+def not_waiting(path: str, flags: int) -> int:
+    """Open a file as `open` wants it, but never wait for the writer of a FIFO."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def read_key(path: str | os.PathLike[str]) -> bytes:
     """
     Read the key that agent and switch share, without the white space around it.
@@ -246,17 +252,17 @@ def read_key(path: str | os.PathLike[str]) -> bytes:
     """
     path = Path(path)
     try:
-        # Not blocking: a FIFO would otherwise wait for its writer for ever.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with open(path, "rb", opener=not_waiting) as file:
+            _require_secret(path, os.fstat(file.fileno()).st_mode)
+            key = file.read(MAX_KEY + 1).strip()
     except FileNotFoundError:
         raise NotFound(
             f"{path}: no such key; `lbctl-agent key --output {path}` makes one"
         ) from None
+    except IsADirectoryError:
+        raise UsageError(f"{path}: {NO_FILE}") from None
     except OSError as err:
         raise NotPermitted(f"{path}: {err.strerror}; run as a user who may read the key") from None
-    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
-        _require_secret(path, os.fstat(descriptor).st_mode)
-        key = file.read(MAX_KEY + 1).strip()
     if not MIN_KEY <= len(key) <= MAX_KEY:
         raise UsageError(
             f"{path}: the key has {len(key)} bytes, not {MIN_KEY} to {MAX_KEY}; "
@@ -268,6 +274,6 @@ def read_key(path: str | os.PathLike[str]) -> bytes:
 def _require_secret(path: Path, mode: int) -> None:
     """Refuse what others can read; the group may: systemd's credentials look so."""
     if not stat.S_ISREG(mode):
-        raise UsageError(f"{path}: a key is a file; `lbctl-agent key --output FILE` makes one")
+        raise UsageError(f"{path}: {NO_FILE}")
     if mode & (stat.S_IRWXO | stat.S_IWGRP):
         raise UsageError(f"{path}: others can read or change this key; `chmod 600 {path}`")

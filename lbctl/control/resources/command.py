@@ -67,8 +67,9 @@ class Switch(NamedTuple):
 
 def run(switch: Switch, manager: ResourceManager, interval: float, push_listen: str | None) -> None:
     """Be the resource manager of *switch* until SIGTERM or SIGINT."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a connection for each agent
+    some, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if some < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a connection for each agent
     with ExitStack() as cleanup:
         push = cleanup.enter_context(push_socket(push_listen)) if push_listen else None
         with suppress(asyncio.CancelledError):

@@ -95,7 +95,8 @@ class _Connection(asyncio.BufferedProtocol):
         self._parser = HttpResponseParser(self)
         self._body = bytearray()
         self._received = 0
-        self._answers = 0
+        self._begun = 0
+        self._complete = False
         self._ends_with_connection = False
         self._framed = self._keep = False
         self._asking = True
@@ -131,7 +132,9 @@ class _Connection(asyncio.BufferedProtocol):
         except (HttpParserError, HttpParserUpgrade) as err:
             self._refuse(f"the answer is not HTTP: {ascii(str(err))[1:101]}")
             return
-        if self._answers:
+        if self._begun > 1:
+            self._refuse("more came than one answer")
+        elif self._complete:
             self._finish()
         elif len(self._body) > self._limit or self._received > self._limit + HEAD_BYTES:
             self._refuse(f"the answer has more than {self._limit} bytes")
@@ -151,6 +154,10 @@ class _Connection(asyncio.BufferedProtocol):
 
     # -- what the parser calls ---------------------------------------------------------------
 
+    def on_message_begin(self) -> None:
+        """Count the answers: a second one is nobody's."""
+        self._begun += 1
+
     def on_header(self, name: bytes, _value: bytes) -> None:
         """Look whether this says where the body ends."""
         if name.lower() in FRAMES:
@@ -165,8 +172,8 @@ class _Connection(asyncio.BufferedProtocol):
         self._body += part
 
     def on_message_complete(self) -> None:
-        """Count an answer: a second one is nobody's."""
-        self._answers += 1
+        """Know that this is all of it."""
+        self._complete = True
         self._keep = self._parser.should_keep_alive()  # later the parser has forgotten
 
     # -- ends --------------------------------------------------------------------------------
@@ -183,7 +190,7 @@ class _Connection(asyncio.BufferedProtocol):
         """Hand the answer over; keep the connection if both sides can."""
         self._asking = False
         answer = self._answer()
-        if self._answers > 1 or not self._keep:
+        if not self._keep:
             self.drop()
         self._on_end(answer)
 

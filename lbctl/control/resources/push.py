@@ -108,4 +108,6 @@ class PushReceiver:
                 f"the statement is {off:+.0f} s off, more than {WINDOW:g} s; set both clocks"
             )
         if statement.time <= max(tracked.sealed_after, self._since):
-            raise BadReport("the statement is not later than the last one: it may be a copy")
+            raise BadReport(
+                "the statement is not later than the last one, or our start: it may be a copy"
+            )

@@ -111,10 +111,11 @@ class Remote:
 
     def _note(self, path: str, problem: str | None) -> None:
         """Log the beginning and the end of a problem."""
+        where = f"{str(self._client.base_url).rstrip('/')}{path}"
         if problem and path not in self._problem:
-            log.warning("%s%s: %s; trying on", self._client.base_url, path[1:], problem)
+            log.warning("%s: %s; trying on", where, problem)
         elif problem is None and path in self._problem:
-            log.info("%s%s: answers again", self._client.base_url, path[1:])
+            log.info("%s: answers again", where)
         if problem:
             self._problem[path] = problem
         else:

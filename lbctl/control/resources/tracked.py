@@ -65,7 +65,7 @@ class Tracked:
         self.answers = 0
         self.failures = 0
         self.refused = 0
-        self._refused_at: float | None = None
+        self._refusal: tuple[str, float] | None = None  # the last one, and when
         self._told_refused = False
         self._told_silent = False
         self._told_wish = Wish.UP
@@ -92,7 +92,7 @@ class Tracked:
         """Note that there was an answer that does not count; what it said before stays."""
         self.refused += 1
         self.problem = why
-        self._refused_at = at
+        self._refusal = why, at
 
     def is_fresh(self, now: float) -> bool:
         """Whether its last word, or the beginning, is less than `stale` seconds ago."""
@@ -110,12 +110,13 @@ class Tracked:
         if silent != self._told_silent:
             self._told_silent = silent
             yield self._silent() if silent else self._event(EventKind.BACK, "it answers again")
-        if self._refused_at is not None:
+        if self._refusal:
+            why, at = self._refusal
             if not self._told_refused:
                 self._told_refused = True
-                yield self._event(EventKind.REFUSED, self.problem or "its answer does not count")
-            elif now - self._refused_at > self.agent.stale:
-                self._refused_at, self._told_refused = None, False
+                yield self._event(EventKind.REFUSED, why)
+            elif now - at > self.agent.stale:
+                self._refusal, self._told_refused = None, False
         report = self.reading.report if self.reading else None
         wish = (report and report.wish) or Wish.UP
         if report and wish is not self._told_wish:
