@@ -81,11 +81,16 @@ class ResourceManager:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pollers: dict[SocketAddress, Poller] = {}
         self._started = 0  # pollers so far
+        self._asking = True
 
     # -- from any thread -------------------------------------------------------------------
 
-    def follow(self, agents: Sequence[Agent]) -> None:
-        """Follow *agents* and nobody else; one that stays keeps its reading."""
+    def follow(self, agents: Sequence[Agent], *, asking: bool = True) -> None:
+        """
+        Follow *agents* and nobody else; one that stays keeps its reading.
+
+        Without *asking* nobody is asked: another resource manager does, and has `take` called.
+        """
         now, wall = self._clocks.monotonic(), self._clocks.wall()
         with self._lock:
             before, after = self._tellers.agents, {}
@@ -96,6 +101,7 @@ class ResourceManager:
                 tracked.agent = agent
                 after[agent.address] = tracked
             self._tellers = _Tellers.of(after)
+            self._asking = asking
         self._in_loop(self._reconcile)
 
     def reading(self, backend: SocketAddress) -> tuple[Agent, Reading] | None:
@@ -167,7 +173,7 @@ class ResourceManager:
         """Ask those who are to be asked, and nobody else."""
         if self._loop is None:
             return
-        wanted = self._tellers.agents
+        wanted = self._tellers.agents if self._asking else {}
         for address, poller in list(self._pollers.items()):
             if wanted.get(address) is not poller.tracked:
                 poller.close()

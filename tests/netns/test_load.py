@@ -12,20 +12,30 @@ import pytest
 
 from tests.netns.live import going, none_failed, server_address, switch, until, vip4
 
-WEB, PORT = 30, 8407
+WEB, PORT, PUSH, API = 30, 8407, 8408, 8409
 BALANCE = {"interval": 0.2, "smoothing": 0.3, "step": 0.2}
 FIGURES = {"clients": 3, "requests_per_second": 10.0, "execution_seconds": 0.01}
 
 
 @pytest.fixture(scope="module")
 def live():
-    """Two clients, three servers, and lbctld listening for agents that push."""
+    """Two clients, three servers, and an lbctld that others can reach."""
     with switch() as live:
         live.lbctl("detach", "--all")
         live.end()
-        live.start("--connections=65536", "--push-listen=0.0.0.0:8408")
+        listen = (f"--push-listen=0.0.0.0:{PUSH}", f"--listen=127.0.0.1:{API}")
+        live.start("--connections=65536", *listen, f"--token-file={token(live)}")
         live.lbctl("attach", *live.bed.plan.nics)
         yield live
+
+
+def token(live):
+    """The token of the API, in a file that nobody else reads."""
+    path = live.bed.folder / "token"
+    if not path.exists():
+        path.write_text(secrets.token_hex(32))
+        path.chmod(0o600)
+    return path
 
 
 class Agents:
@@ -236,7 +246,7 @@ def test_an_agent_pushes(live, agents):
     It is not asked, and is heard all the same.
     """
     gateway = live.bed.servers[0].net.gateways[0]
-    agents.start(0, f"--push={gateway}:8408", f"--name={agents.address(0)}")
+    agents.start(0, f"--push={gateway}:{PUSH}", f"--name={agents.address(0)}")
     configure(live, agents, [agents.configured(0, "push")])
     until(lambda: all_fresh(live), "it is not heard")
 
@@ -255,3 +265,31 @@ def test_a_haproxy_agent_check_counts(live, agents):
 
     agents.tell(2, 1.2)
     until(lambda: shares(live)[2] < 0.2, "its share does not fall")
+
+
+def test_the_resource_manager_runs_elsewhere(live, agents):
+    """
+    It asks the agents and reports to the API with a token; lbctld itself asks nobody.
+    """
+    for number in range(3):
+        agents.start(number)
+    settings = {**live.export()["settings"], "resource_manager": "remote"}
+    live.apply({**live.export(), "settings": settings})
+    configure(live, agents)
+    command = [
+        *(sys.executable, "-c", "from lbctl.control.resources.command import main; main()"),
+        "--interval=0.2",
+        *(f"--remote=http://127.0.0.1:{API}", f"--token-file={token(live)}"),
+    ]
+    log = live.bed.folder / "resource-manager.log"
+    with log.open("wb") as file:
+        manager = live.bed.popen("switch", command, stdout=file, stderr=file)
+    try:
+        until(lambda: all_fresh(live) and even(live), log.read_text())
+        agents.tell(0, 1.2)
+        until(lambda: shares(live)[0] < 0.2, "its share does not fall")
+    finally:
+        manager.terminate()
+        manager.wait(10)
+    until(lambda: even(live), "the shares stay where they were")
+    assert ["silent"] * 3 == [agent["state"] for agent in live.json("agent", "list")]

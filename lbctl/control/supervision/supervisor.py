@@ -11,10 +11,12 @@ import asyncio
 import logging
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from lbctl.control import schedulers
 from lbctl.control.distribution import Distributor, Member
+from lbctl.control.health import targets
 from lbctl.control.health.monitor import HealthMonitor
 from lbctl.control.health.passive import PassiveWatch, Seen
 from lbctl.control.health.record import Health
@@ -25,7 +27,7 @@ from lbctl.control.standing import Shares, Standing, Standings
 from lbctl.control.supervision.traffic import ObservedTraffic, Totals
 from lbctl.control.supervision.troubles import trouble
 from lbctl.control.watch import Observation
-from lbctl.model import Configuration, State
+from lbctl.model import Collector, Configuration, State
 
 if TYPE_CHECKING:
     import socket
@@ -44,6 +46,7 @@ log = logging.getLogger(__name__)
 
 IDLE = 5.0  # seconds between two looks where nothing depends on them
 MARGIN = 1.0  # seconds that a first look may take beyond its timeout
+PATIENCE = 5.0  # the most seconds for which a change waits for first looks
 
 
 class Supervisor:
@@ -68,35 +71,55 @@ class Supervisor:
         self._distributors: dict[str, Distributor] = {}
         self._configuration = Configuration()
         self._served: dict[str, set[SocketAddress]] = {}  # by pool, at the last look
-        self._looked = False  # whether the back-ends of the beginning have been checked once
+        self._trusted: set[Key] = set()  # served before they were checked: until they are
         self._news: asyncio.Event | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     # -- any thread ------------------------------------------------------------------------
 
     def start(self, configuration: Configuration) -> None:
-        """Begin with what was known before a restart."""
+        """Begin with what was known before a restart; nobody is out for not having been checked."""
+        keys = set(_keys(configuration))
+        self.journal.forget_all_but(keys)
         saved = self.journal.health()
         self.health.restore({key: Health(s.up, s.reason, s.since) for key, s in saved.items()})
+        with self._lock:
+            self._trusted = keys
         self.follow(configuration)
 
     def follow(self, configuration: Configuration) -> None:
         """Watch the back-ends of *configuration* from now on, and no others."""
         self.health.follow(configuration)
-        self.resources.follow(configuration.agents)
+        local = configuration.settings.resource_manager is Collector.LOCAL
+        self.resources.follow(configuration.agents, asking=local)
         with self._lock:
             self._configuration = configuration
+            self._trusted &= _keys(configuration).keys()
             names = {pool.name for pool in configuration.pools}
             self._distributors = {n: d for n, d in self._distributors.items() if n in names}
+            self._served = {name: who for name, who in self._served.items() if name in names}
         self._notify()
 
     def admit(self, old: Configuration, new: Configuration) -> None:
-        """Wait until the back-ends that *new* adds have been looked at once; not in the loop."""
-        before, keys = _keys(old), _keys(new)
-        fresh = {key: pool for key, pool in keys.items() if key not in before and pool.health}
+        """
+        Wait until the back-ends that begin to be checked have been looked at; not in the loop.
+
+        One that was active without a check stays so until its first look; any other gets nothing
+        before.
+        """
+        begin, pools = targets.watched(new) - targets.watched(old), _keys(new)
+        active = {
+            (pool.name, backend.address)
+            for pool in old.pools
+            for backend in pool.backends
+            if backend.state is State.ACTIVE
+        }
+        with self._lock:
+            self._trusted |= begin & active
+        fresh = begin - active
         if fresh and self._loop:
-            patience = max(p.health.timeout for p in fresh.values() if p.health)
-            self.health.first_look(set(fresh), patience + MARGIN)
+            longest = max(check.timeout for key in fresh if (check := pools[key].health))
+            self.health.first_look(fresh, min(longest + MARGIN, PATIENCE))
 
     def standings(self, configuration: Configuration) -> Standings:
         """How the back-ends of *configuration* stand now."""
@@ -149,23 +172,12 @@ class Supervisor:
         """Wake the controller again and again, and at once when something was found."""
         news = self._news
         assert news  # noqa: S101 - run() has made it
-        await self._first_looks()
         while True:
             await asyncio.to_thread(self._wake)
-            try:
-                await asyncio.wait_for(news.wait(), self._interval())
-            except TimeoutError:
-                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._interval()):  # wait_for may lose a cancellation
+                    await news.wait()
             news.clear()
-
-    async def _first_looks(self) -> None:
-        """Nobody is taken out after a start for not having been looked at."""
-        configuration = self._configuration
-        checks = [pool.health for pool in configuration.pools if pool.health]
-        if checks:
-            patience = max(check.timeout for check in checks) + MARGIN
-            await asyncio.to_thread(self.health.first_look, set(_keys(configuration)), patience)
-        self._looked = True
 
     def _wake(self) -> None:
         try:
@@ -181,7 +193,8 @@ class Supervisor:
 
     def _notify(self) -> None:
         if (loop := self._loop) and (news := self._news):
-            loop.call_soon_threadsafe(news.set)
+            with suppress(RuntimeError):  # it has just been closed: nobody is woken any more
+                loop.call_soon_threadsafe(news.set)
 
     def _on_health(self, changes: Sequence[Change]) -> None:
         saved = [
@@ -217,8 +230,10 @@ class Supervisor:
         found = {}
         for key in _keys(configuration):
             health = self.health.health(*key)
-            if health and not health.checked and not self._looked:
-                health = None  # just started: nothing is held against it
+            if health and health.checked:
+                self._trusted.discard(key)
+            elif key in self._trusted:
+                health = None  # nothing is held against it
             inhibition = self._passive.inhibited(key, now)
             if it := trouble(health, inhibition, self.resources.reading(key[1]), now):
                 found[key] = it
