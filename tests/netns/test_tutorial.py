@@ -11,7 +11,8 @@ import pytest
 from lbctl.testbed import Testbed
 from tests.support.console import Console, agrees, steps
 
-PAGE = Path(__file__).parents[2] / "docs" / "tutorial" / "first-switch.md"
+TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorial"
+PAGES = sorted(TUTORIAL.glob("*.md"))
 PREPARATION = ("sudo ", "PATH=")  # the reader's; here it is done
 
 
@@ -35,13 +36,21 @@ def own(line, name):
     return line.replace("lbtb", name).replace("default", name)
 
 
-def test_the_tutorial_is_true(name):
+def test_there_are_pages():
+    """
+    Nothing found would be nothing wrong.
+    """
+    assert {"first-switch.md", "health-and-load.md"} <= {page.name for page in PAGES}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_tutorial_is_true(name, page):
     """
     Every command works and says what the page says, figures aside.
     """
-    page = [step for step in steps(PAGE.read_text()) if not step.command.startswith(PREPARATION)]
+    typed = [s for s in steps(page.read_text()) if not s.command.startswith(PREPARATION)]
     with Console({"LBCTL_NAME": name}) as console:
-        for step in page:
+        for step in typed:
             shown = tuple(own(line, name) for line in step.output)
             # What runs in the background says when it is ready, and the reader waits for that.
             awaited = len(shown) if step.command.endswith("&") else 0

@@ -20,6 +20,7 @@ WAITS = [100, 100, 200, 300, 500, 1000, 6000]
 CLIENT_FLAGS = ["S"] * 6 + ["A"] * 6 + ["PA"] * 3 + ["FA"] * 2 + ["R", "RA", "F", "SA", "PA!", "A!"]
 SERVER_FLAGS = ["SA"] * 6 + ["A"] * 3 + ["PA"] * 3 + ["FA"] * 2 + ["R", "RA"]
 SENT = {Verdict.TO_BACKEND, Verdict.TO_BACKEND_NEW, Verdict.TO_CLIENT}
+COUNTED = ("connections", "answers", "resets", "retries")
 CLIENTS4 = ["198.51.100.7:40000", "198.51.100.7:40001", "198.51.100.8:40000"]
 CLIENTS6 = ["[2001:db8:c::7]:40000", "[2001:db8:c::7]:40001", "[2001:db8:c::8]:40000"]
 
@@ -30,7 +31,12 @@ def fleet(pattern, *last):
 
 
 def services():
-    """Make one service of each kind; no server has two."""
+    """Make one service of each kind; no server has two of them."""
+    return [*plain_services(), *services_with_rules()]
+
+
+def plain_services():
+    """Make services whose clients are all alike."""
     nat4, nat6 = "10.0.1.{}:8080", "[2001:db8:1::{}]:8080"
     return [
         model_switch.Service("203.0.113.10:80/tcp", fleet(nat4, 11, 12, 13)),
@@ -41,6 +47,52 @@ def services():
         model_switch.Service("[2001:db8::10]:80/tcp", fleet(nat6, 11, 12)),
         model_switch.Service("[2001:db8::10]:53/udp", fleet(nat6, 21, 22), "udp"),
         model_switch.Service("203.0.113.30:*/tcp", fleet("10.0.1.{}", 61, 62), any_port=True),
+        model_switch.Service(
+            "203.0.113.50:80/tcp", fleet(nat4, 91, 92), reset_down=True, by_address=True
+        ),
+    ]
+
+
+def services_with_rules():
+    """Make services some of whose clients have servers of their own."""
+    servers = {n: f"10.0.1.{n}:8080" for n in range(70, 90)}
+    return [
+        model_switch.Service(
+            "203.0.113.40:80/tcp",
+            fleet("10.0.1.{}:8080", 71, 72, 73, 74),
+            own=(servers[71], servers[72]),
+            rules={"clients 198.51.100.8/32": (servers[73],), "clients 192.0.2.0/24": ()},
+        ),
+        model_switch.Service(
+            "203.0.113.40:81/tcp",
+            fleet("10.0.1.{}:8080", 81, 82, 83),
+            unknown="hash",
+            own=(servers[81],),
+            rules={
+                "clients 0.0.0.0/0": (servers[81],),
+                "clients 198.51.100.6/31": (servers[82], servers[83]),
+            },
+            reset_down=True,
+        ),
+        model_switch.Service(
+            "203.0.113.41:*/tcp",
+            fleet("10.0.1.{}", 75, 76, 77),
+            any_port=True,
+            own=("10.0.1.75",),
+            rules={
+                "port 443": ("10.0.1.76", "10.0.1.77"),
+                "clients 198.51.100.7/32": ("10.0.1.77",),
+            },
+            reset_down=True,
+        ),
+        model_switch.Service(
+            "[2001:db8::40]:80/udp",
+            fleet("[2001:db8:1::{}]:8080", 71, 72, 73),
+            "udp",
+            own=("[2001:db8:1::71]:8080",),
+            rules={"clients 2001:db8:c::8/128": ("[2001:db8:1::72]:8080", "[2001:db8:1::73]:8080")},
+            by_address=True,
+        ),
     ]
 
 
@@ -50,24 +102,50 @@ class Pair:
     def __init__(self, switch, seed):
         self.switch, self.chance, self.services = switch, random.Random(seed), services()
         self.unswept = 0
+        names = ("half_open", "established", "closing", "closed", "udp")
+        self.model = Model({})
         self.publish()
         ticks = switch.memory["control"]["timeout"][0]
-        names = ("half_open", "established", "closing", "closed", "udp")
-        self.model = Model(dict(zip(names, map(int, ticks[1:6]), strict=True)))
+        self.model.timeouts = dict(zip(names, map(int, ticks[1:6]), strict=True))
 
     def publish(self):
-        """Publish what the services are now."""
+        """Publish what the services are now; whoever is new to the switch begins to count."""
         published = []
         for service in self.services:
             service.publish()
-            texts = [f"{s} {how}" for s, how in service.servers.items() if how != "removed"]
+            texts = {s: how for s, how in service.servers.items() if how != "removed"}
+            runs = {
+                rule: [list(texts).index(server) for server in run] * 16
+                for rule, run in service.runs.items()
+            }
             published.append(
-                self.switch.service(service.name, texts, service.forward, service.unknown)
+                self.switch.service(
+                    service.name,
+                    [f"{s} {how}" for s, how in texts.items()],
+                    service.forward,
+                    service.unknown,
+                    slots=runs.pop(""),
+                    rules=runs,
+                    by_address=service.by_address,
+                    reset_down=service.reset_down,
+                )
             )
+        before = self.switch.configuration.backends().items()
         self.switch.publish(*published, timeouts=TIMEOUTS)
+        for _, (vip, address) in self.switch.configuration.backends().items() - before:
+            self.model.counters.pop((str(vip), str(address.address)), None)
+
+    def check_counters(self):
+        """Compare what was counted of every server that the switch knows."""
+        rows = self.switch.dataplane.counters.by_backend()
+        for index, (vip, address) in self.switch.configuration.backends().items():
+            expected = self.model.counters.get((str(vip), str(address.address)), {})
+            found = {name: int(rows[index][name]) for name in COUNTED if rows[index][name]}
+            assert dict(expected) == found, (vip, address)
 
     def change(self):
         """Let servers come and go."""
+        self.check_counters()
         for service in self.chance.sample(self.services, 2):
             for server in service.servers:
                 states = ["active"] * 3 + ["draining", "down", "removed"]
@@ -97,10 +175,10 @@ class Pair:
         ran = self.switch.run(frame)
         fate = self.model.forward(service, client, port, flags.rstrip("!"), proven="!" not in flags)
         if fate.verdict is Verdict.TO_BACKEND_NEW:
-            assert ran.verdict is fate.verdict, (fate, ran)
+            assert ran.verdict in SENT, (fate, ran)
             hop = frames.Ether(ran.frame).dst
-            self.model.learn(next(s for s in fate.servers if frames.server_mac(s) == hop))
-            fate = fate._replace(servers=[s for s in fate.servers if frames.server_mac(s) == hop])
+            (server,) = [s for s in fate.servers if frames.server_mac(s) == hop]
+            fate = fate._replace(servers=[server], verdict=self.model.learn(server))
         assert self.expected(fate, frame, client, vip, flags) == ran, (fate, flags)
 
     def expected(self, fate, frame, client, vip, flags):
@@ -112,7 +190,7 @@ class Pair:
             target = vip if fate.service.forward == "dsr" else server
             out = build(fate.service.protocol, client, target, f">{flags}", server)
             return sent(out, fate.verdict)
-        if fate.verdict is Verdict.RESET:
+        if fate.verdict in (Verdict.RESET, Verdict.RESET_DOWN):
             told = numbers_of(f">{flags}")
             return answered(reset(client, vip, flags.rstrip("!"), **told), fate.verdict)
         return passed(frame) if fate.verdict is Verdict.TO_KERNEL else dropped(fate.verdict)
@@ -158,7 +236,7 @@ def test_random_traffic(switch, seed):
     Thousands of packets, each compared as a whole frame; and the states at the end.
     """
     pair = Pair(switch, seed)
-    for _ in range(2000):
+    for _ in range(3000):
         dice = pair.chance.random()
         if dice < 0.02:
             pair.change()
@@ -169,6 +247,7 @@ def test_random_traffic(switch, seed):
         else:
             pair.answer()
 
+    pair.check_counters()
     assert pair.model.states() == sorted(c.state for c in switch.connections.list())
     assert Verdict.DROP_INTERNAL not in switch.verdicts()
     assert len(switch.verdicts()) >= 8

@@ -26,7 +26,7 @@ from lbctl.model import Configuration, Forward, OnUnknown, Pool, SocketAddress, 
 from lbctl.shared import abi, syscall, tables
 from lbctl.shared.abi import ConnectionKey, Verdict
 from lbctl.shared.clock import Clock
-from lbctl.shared.records import Service, ServiceBackend
+from lbctl.shared.records import Service, ServiceBackend, ServiceRule
 from lbctl.shared.routing import NextHop, NextHopState
 from lbctl.shared.tables import Capacity
 from lbctl.switching.dataplane import Dataplane
@@ -95,6 +95,13 @@ def dropped(verdict):
     return Ran(syscall.DROP, b"", verdict)
 
 
+def rule_of(words, slots):
+    """Make a rule of "clients 198.51.100.0/24", "port 80" or both; *slots*: as in a service."""
+    said = dict(zip(words.split()[::2], words.split()[1::2], strict=True))
+    clients = ip_network(said["clients"]) if "clients" in said else None
+    return ServiceRule(clients, int(said.get("port", 0)), np.array(slots, np.uint16))
+
+
 def mac_bytes(mac):
     """Six bytes."""
     return bytes.fromhex(mac.replace(":", ""))
@@ -153,6 +160,8 @@ class Switch:
         self.memory["control"]["layout"] = abi.ABI_VERSION
         for prefix in self.routing.routes():
             self.routing.delete_route(prefix)
+        for key in self.rules():
+            syscall.map_delete(self.tables.fd["rules"], key)
         with mock.patch("os.urandom", random.Random(seed).randbytes):
             self.tables.make_keys()
         self.dataplane.close()
@@ -193,6 +202,12 @@ class Switch:
         """Run one frame without asking the counters."""
         return syscall.test_run(self.program, frame)
 
+    def counters(self):
+        """What was counted of each server, by its place: a row of abi.BACKEND_COUNTER."""
+        rows = self.dataplane.counters.by_backend()
+        records = self.configuration.backends()
+        return {str(record.address): rows[index] for index, record in records.items()}
+
     def verdicts(self):
         """How many packets had each verdict, whichever NIC they came by."""
         counts = self._counted["packets"].sum(axis=(0, 1))
@@ -218,13 +233,16 @@ class Switch:
         self.routing.put_route(ip_network(prefix), index)
         return index
 
-    def service(self, vip, servers, forward="nat", unknown="reset", slots=None, **hop):
+    def service(self, vip, servers, forward="nat", unknown="reset", slots=None, **more):
         """
         Make a service of servers written "10.0.1.11:8080" or "10.0.1.11:8080 draining".
 
-        *slots*: positions of servers; the active ones in turn unless given.  *hop*: of all servers,
-        as in `host`; one that has a next hop already keeps it.
+        *slots*: positions of servers; the active ones in turn unless given.  *more*: by_address,
+        reset_down; rules, slots by "clients 198.51.100.0/24 port 80"; or the next hop of all
+        servers, as in `host`: one that has a next hop already keeps it.
         """
+        rules = tuple(rule_of(*rule) for rule in more.pop("rules", {}).items())
+        flags = {name: more.pop(name, False) for name in ("by_address", "reset_down")}
         backends = []
         for text in servers:
             place, _, state = text.partition(" ")
@@ -234,7 +252,7 @@ class Switch:
                 ServiceBackend(
                     SocketAddress(ip_address(host), port),
                     State(state or "active"),
-                    self.host(host, **hop) if known is None else known,
+                    self.host(host, **more) if known is None else known,
                 )
             )
         if slots is None:
@@ -245,7 +263,13 @@ class Switch:
             OnUnknown(unknown),
             tuple(backends),
             np.array(slots, np.uint16),
+            rules=rules,
+            **flags,
         )
+
+    def rules(self):
+        """The keys of all rules, of both buffers."""
+        return syscall.map_keys(self.tables.fd["rules"], abi.RULE_KEY.itemsize)
 
     def publish(self, *services, timeouts=None, local=()):
         """Publish the next generation; wait for packets only if some may be on their way."""

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lbctl.control.standing import NOTHING_FOUND, Standing, Standings
 from lbctl.errors import Conflict, NotFound
-from lbctl.model import Configuration, SocketAddress, Vip
+from lbctl.model import Configuration, SocketAddress, State, Vip
+from lbctl.shared import abi
 from lbctl.shared.configuration import BackendRecord
 from lbctl.shared.connections import Connection, Filter
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 VIP = Vip.parse("203.0.113.10:80/tcp")
 ONE, TWO = (SocketAddress.parse(f"10.0.1.1{n}:8080") for n in (1, 2))
-COUNTER = np.dtype([(n, "u8") for n in ("packets_in", "bytes_in", "packets_out", "bytes_out")])
+CAPACITY = 2048  # back-end records
 
 
 def configured(**fields: Any) -> Configuration:
@@ -51,6 +53,7 @@ class Tables:
         self.before_publish: Callable[[int], None] = lambda _: None
         self.after_publish: Callable[[int], None] = lambda _: None
         self.kept: dict[int, BackendRecord] = {}  # removed, but with connections
+        self.indices: dict[BackendRecord, int] = {}
 
     def publish(self, services: Any, timeouts: Any, generation: int, local: Any) -> None:
         self.before_publish(generation)
@@ -58,6 +61,7 @@ class Tables:
         self.local = local
         self.active_buffer = "B" if self.active_buffer == "A" else "A"
         self.history.append(generation)
+        self.indices = {record: index for index, record in self.backends().items()}
         self.after_publish(generation)
 
     def backends(self) -> dict[int, BackendRecord]:
@@ -65,8 +69,7 @@ class Tables:
         return dict(enumerate(named)) | self.kept
 
     def backend_index(self, vip: Vip, address: SocketAddress) -> int | None:
-        wanted = BackendRecord(vip, address)
-        return next((i for i, record in self.backends().items() if record == wanted), None)
+        return self.indices.get(BackendRecord(vip, address))
 
 
 class Connections:
@@ -87,7 +90,7 @@ class Connections:
         return len(self.list(only))
 
     def count_by_backend(self) -> np.ndarray:
-        counts = np.zeros(64, np.int64)
+        counts = np.zeros(CAPACITY, np.int64)
         for row in self.rows:
             counts[self.tables.backend_index(row.vip, row.backend)] += 1
         return counts
@@ -139,7 +142,7 @@ class Dataplane:
             by_nic=lambda: iter(self.counts), by_backend=lambda: self.traffic
         )
         self.counts: list[Any] = []
-        self.traffic = np.zeros(64, COUNTER)
+        self.traffic = np.zeros(CAPACITY, abi.BACKEND_COUNTER)
         self.nics: dict[str, Any] = {}
         self.foreign: set[str] = set()
         self.calls: list[str] = []
@@ -238,6 +241,40 @@ class Links:
 
     def own(self, addresses: Iterable[IPAddress]) -> frozenset[IPAddress]:
         return frozenset(addresses) & self.addresses
+
+
+class Watch:
+    """Finds what a test says, and remembers what it was asked and told."""
+
+    def __init__(self) -> None:
+        self.found = NOTHING_FOUND
+        self.calls: list[tuple[str, Any]] = []
+        self.told: list[tuple[str, str, str]] = []
+        self.seen: dict[SocketAddress, Any] = {}
+
+    def start(self, configuration: Configuration) -> None:
+        self.calls.append(("start", configuration))
+
+    def follow(self, configuration: Configuration) -> None:
+        self.calls.append(("follow", configuration))
+
+    def admit(self, old: Configuration, new: Configuration) -> None:
+        self.calls.append(("admit", (old, new)))
+
+    def standings(self, configuration: Configuration) -> Standings:
+        self.calls.append(("standings", configuration))
+        return self.found
+
+    def observations(self, _pool: Any) -> dict[SocketAddress, Any]:
+        return self.seen
+
+    def tell(self, kind: str, subject: str, text: str) -> None:
+        self.told.append((kind, subject, text))
+
+
+def standings(*down: SocketAddress, pool: str = "web", state: State = State.DOWN) -> Standings:
+    """Back-ends of *pool* that were found to be in *state*."""
+    return Standings({(pool, address): Standing(state, "no answer") for address in down}, {})
 
 
 def connection(number: int = 1, backend: SocketAddress = ONE, vip: Vip = VIP) -> Connection:

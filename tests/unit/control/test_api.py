@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from urllib.parse import quote
 
-import numpy as np
 import pytest
 
 from lbctl import __version__
-from lbctl.model import SocketAddress, Vip
+from lbctl.model import Balance, SocketAddress, Vip
 from lbctl.shared.abi import Verdict
 from lbctl.shared.counters import Count
 from tests.unit.control.fakes import ONE, TWO, VIP, connection, web
@@ -40,7 +39,7 @@ def test_status(served, controller):
         ],
         "connections": {"used": 1, "size": 1024},
         "pools": 1,
-        "backends": {"active": 2, "draining": 0, "down": 0},
+        "backends": {"active": 2, "draining": 0, "down": 0, "maintenance": 0},
         "warnings": [],
     }
 
@@ -58,13 +57,28 @@ def test_pools_have_shares_and_connections(served, controller):
         "forward": "nat",
         "scheduler": "maglev",
         "on_unknown": "reset",
+        "on_down": "keep",
         "table_size": 101,
+        "health": None,
+        "passive": None,
+        "balance": Balance().model_dump(),
+        "quorum": 0,
+        "panic": 0,
+        "backup": None,
+        "rules": [],
+        "served_by": "web",
+        "panicking": False,
+        "problem": None,
     }
-    shares = [backend.pop("share") for backend in backends]
-    assert shares == [pytest.approx(0.25, abs=0.02), pytest.approx(0.75, abs=0.02)]
+    for name in ("share", "wanted"):
+        shares = [backend.pop(name) for backend in backends]
+        assert shares == [pytest.approx(0.25, abs=0.02), pytest.approx(0.75, abs=0.02)]
+    unseen = {"measured": None, "new_connections_per_second": 0}
+    unheard = {"load": None, "report_age_seconds": None}
+    well = {"state": "active", "reason": "", **unseen, **unheard}
     assert backends == [
-        {"address": "10.0.1.11:8080", "weight": 1, "state": "active", "connections": 0},
-        {"address": "10.0.1.12:8080", "weight": 3, "state": "active", "connections": 3},
+        {"address": "10.0.1.11:8080", "weight": 1, "connections": 0, **well},
+        {"address": "10.0.1.12:8080", "weight": 3, "connections": 3, **well},
     ]
     assert served.get("/v1/pools/web").json()["name"] == "web"
 
@@ -243,9 +257,8 @@ def test_counters(served, controller):
         Count(2, Verdict.DROP_NO_BACKEND, 8, 480),
         Count(2, Verdict.TO_CLIENT, 3, 300),
     ]
-    controller.dataplane.traffic[1] = np.array(
-        (5, 500, 4, 4000), controller.dataplane.traffic.dtype
-    )
+    row = controller.dataplane.traffic[1]
+    row["packets_in"], row["bytes_in"], row["packets_out"], row["bytes_out"] = 5, 500, 4, 4000
 
     stats = served.get("/v1/stats").json()
     assert stats["nics"] == [

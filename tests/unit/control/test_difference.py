@@ -9,6 +9,9 @@ from tests.unit.control.fakes import configured, web
 
 WEB = web(1, 2)
 OTHER_VIP = "203.0.113.11:80/tcp"
+SPARE, AGENT = {"name": "spare"}, {"address": "10.0.1.11:9777", "kind": "orca"}
+RULES = [{"clients": "198.51.100.0/24", "pool": "spare"}]
+INSTEAD = {"on_down": "reset", "quorum": 1, "panic": 0.5, "backup": "spare", "rules": RULES}
 CASES = {
     "a pool comes": ({}, {"pools": [WEB]}, ["+ pool web"]),
     "a pool goes": ({"pools": [WEB]}, {}, ["- pool web"]),
@@ -57,7 +60,86 @@ CASES = {
     "the order of pools": (
         {"pools": [WEB, {"name": "dns"}]},
         {"pools": [{"name": "dns"}, WEB]},
-        ["~ order of NICs or pools"],
+        ["~ order of NICs, pools or agents"],
+    ),
+    "a check comes": (
+        {"pools": [WEB]},
+        {"pools": [web(1, 2, health={"check": "http"}, passive={})]},
+        ["~ pool web: health none -> http", "~ pool web: passive none -> on"],
+    ),
+    "a check goes": (
+        {"pools": [web(1, 2, health={"check": "tcp"}, passive={})]},
+        {"pools": [WEB]},
+        ["~ pool web: health tcp -> none", "~ pool web: passive on -> none"],
+    ),
+    "a check of another kind": (
+        {"pools": [web(1, 2, health={"check": "tcp"})]},
+        {"pools": [web(1, 2, health={"check": "udp"})]},
+        ["~ pool web: health tcp -> udp"],
+    ),
+    "parts of a check, of passive health and of the balance": (
+        {"pools": [web(1, 2, health={"check": "http"}, passive={})]},
+        {
+            "pools": [
+                web(
+                    *(1, 2),
+                    health={"check": "https", "interval": 5, "host": "a.example"},
+                    passive={"ratio": 0.1},
+                    balance={"slow_start": 30},
+                )
+            ]
+        },
+        [
+            "~ pool web: health interval 2 -> 5",
+            "~ pool web: health check http -> https",
+            "~ pool web: health host none -> a.example",
+            "~ pool web: passive ratio 0.5 -> 0.1",
+            "~ pool web: balance slow_start 0 -> 30",
+        ],
+    ),
+    "who serves instead": (
+        {"pools": [WEB, SPARE]},
+        {"pools": [web(1, 2, **INSTEAD), SPARE]},
+        [
+            "~ pool web: on_down keep -> reset",
+            "~ pool web: quorum 0 -> 1",
+            "~ pool web: panic 0 -> 0.5",
+            "~ pool web: backup none -> spare",
+            "~ pool web: rules none -> clients 198.51.100.0/24 to pool spare",
+        ],
+    ),
+    "nobody serves instead": (
+        {"pools": [web(1, 2, backup="spare", rules=RULES), SPARE]},
+        {"pools": [WEB, SPARE]},
+        [
+            "~ pool web: backup spare -> none",
+            "~ pool web: rules clients 198.51.100.0/24 to pool spare -> none",
+        ],
+    ),
+    "agents": (
+        {"agents": [AGENT, {**AGENT, "address": "10.0.1.12:9777"}]},
+        {
+            "agents": [
+                {**AGENT, "interval": 2, "backends": ["10.0.1.11:80", "10.0.1.11:81"]},
+                {**AGENT, "address": "10.0.1.13:9777"},
+            ]
+        },
+        [
+            "- agent 10.0.1.12:9777",
+            "~ agent 10.0.1.11:9777: interval 1 -> 2",
+            "~ agent 10.0.1.11:9777: backends none -> 10.0.1.11:80, 10.0.1.11:81",
+            "+ agent 10.0.1.13:9777",
+        ],
+    ),
+    "the order of agents": (
+        {"agents": [AGENT, {**AGENT, "address": "10.0.1.12:9777"}]},
+        {"agents": [{**AGENT, "address": "10.0.1.12:9777"}, AGENT]},
+        ["~ order of NICs, pools or agents"],
+    ),
+    "where the resource manager runs": (
+        {},
+        {"settings": {"resource_manager": "remote"}},
+        ["~ settings: resource_manager local -> remote"],
     ),
     "nothing": ({"pools": [WEB]}, {"pools": [WEB]}, []),
 }

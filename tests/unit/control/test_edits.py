@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from lbctl.control import edits
-from lbctl.errors import Conflict, LbctlError, NotFound
-from lbctl.model import Backend, Nic, Pool, SocketAddress, State, Vip
+from lbctl.errors import Conflict, LbctlError, NotFound, UsageError
+from lbctl.model import Agent, Backend, Nic, Pool, SocketAddress, State, Vip
 from tests.unit.control.fakes import ONE, TWO, VIP, configured, web
 
+AGENT = Agent(address="10.0.1.11:9777", kind="orca")
+RULES = [{"clients": "198.51.100.0/24", "pool": "spare"}]
 DNS = {"name": "dns", "vips": ["203.0.113.53:53/udp"]}
 BASE = configured(nics=[{"name": "eth0"}], pools=[web(1, 2), DNS])
 THREE = SocketAddress.parse("10.0.1.13:8080")
@@ -46,6 +48,7 @@ def test_removing_is_the_reverse_of_adding():
     assert edits.remove_vip(edits.add_vip(BASE, "web", OTHER), "web", OTHER) == BASE
     three = Backend(address=THREE)
     assert edits.remove_backend(edits.add_backend(BASE, "web", three), "web", THREE) == BASE
+    assert edits.remove_agent(edits.add_agent(BASE, AGENT), AGENT.address) == BASE
     names = ["eth1", "eth2"]
     assert edits.remove_nics(edits.put_nics(BASE, [Nic(name=n) for n in names]), names) == BASE
 
@@ -71,7 +74,44 @@ def test_a_back_end_that_stays_keeps_its_state():
     assert after({**listed[0], "state": "active"}) == (Backend(address=TWO, weight=7),)
 
 
+def used(**fields):
+    """The pool web uses the pool spare."""
+    return configured(pools=[web(1, **fields), {"name": "spare"}])
+
+
+def test_a_pool_that_nobody_uses_any_more_can_be_removed():
+    """First what uses it is changed."""
+    after = edits.set_pool(used(backup="spare"), "web", {"backup": None})
+
+    assert [pool.name for pool in edits.remove_pool(after, "spare").pools] == ["web"]
+
+
 REFUSED = {
+    "a pool that is a backup": (
+        lambda: edits.remove_pool(used(backup="spare"), "spare"),
+        Conflict,
+        "pool 'spare' serves for pool 'web'; change that first, see `lbctl pool show web`",
+    ),
+    "a pool that a rule names": (
+        lambda: edits.remove_pool(used(rules=RULES), "spare"),
+        Conflict,
+        "pool 'spare' serves for pool 'web'",
+    ),
+    "an agent twice": (
+        lambda: edits.add_agent(edits.add_agent(BASE, AGENT), AGENT),
+        Conflict,
+        "exists already; remove it first with `lbctl agent remove 10.0.1.11:9777`",
+    ),
+    "an agent that is not there": (
+        lambda: edits.remove_agent(BASE, AGENT.address),
+        NotFound,
+        "there is no agent 10.0.1.11:9777; see `lbctl agent list`",
+    ),
+    "a scheduler that nobody ships": (
+        lambda: edits.check(configured(pools=[web(1, scheduler="night-shift")])),
+        UsageError,
+        "no scheduler 'night-shift'; there are maglev, rr, ",
+    ),
     "a pool that exists": (
         lambda: edits.add_pool(BASE, Pool(name="web")),
         Conflict,

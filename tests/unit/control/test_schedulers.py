@@ -1,4 +1,4 @@
-"""What holds for every scheduler, and for the rings rr and wrr."""
+"""What holds for every scheduler's slots, and for the rings rr and wrr."""
 
 from __future__ import annotations
 
@@ -167,3 +167,50 @@ def test_a_cycle_longer_than_the_table_is_rounded():
     table = slots(Scheduler.WRR, backends(65535, 1), 10)
 
     assert [9, 1] == np.bincount(table).tolist()
+
+
+@given(any_weights, any_size)
+def test_hashing_and_load_driven_schedulers_start_from_maglev(weights, size):
+    """
+    Their base table is the one that hardly changes when a server comes or goes.
+    """
+    base = slots(Scheduler.MAGLEV, backends(*weights), size).tolist()
+
+    for scheduler in (Scheduler.SH, Scheduler.WLC, Scheduler.LEAST_LOAD, Scheduler.P2C):
+        assert base == slots(scheduler, backends(*weights), size).tolist()
+
+
+@given(any_weights, any_size)
+def test_least_connections_knows_no_weights(weights, size):
+    """
+    Like IPVS's lc: any weight is as good as 1, and 0 is still none.
+    """
+    equal = [min(weight, 1) for weight in weights]
+
+    assert (
+        slots(Scheduler.MAGLEV, backends(*equal), size).tolist()
+        == slots(Scheduler.LC, backends(*weights), size).tolist()
+    )
+    assert equal == schedulers.weights("lc", weights) == schedulers.weights("rr", weights)
+    assert weights == schedulers.weights("wlc", weights)
+
+
+def test_which_schedulers_follow_the_servers():
+    """
+    The others have nothing to be asked again and again.
+    """
+    static = {name for name in Scheduler if not schedulers.is_dynamic(name)}
+
+    assert {"maglev", "rr", "wrr", "sh"} == static
+    assert set(Scheduler) <= set(schedulers.names())
+
+
+@pytest.mark.parametrize("ask", [schedulers.is_dynamic, schedulers.dynamic])
+def test_a_scheduler_that_nobody_ships(ask):
+    """
+    One line that names those there are.
+    """
+    with pytest.raises(UsageError, match="no scheduler 'nearest'; there are maglev, rr, wrr, "):
+        ask("nearest")
+    with pytest.raises(UsageError, match="no scheduler 'nearest'"):
+        slots("nearest", backends(1), 7)

@@ -192,3 +192,33 @@ def test_the_gate_opens_for_the_token_only(header, status):
     if status == 401:
         assert answer.json()["exit_code"] == 6
         assert "Authorization: Bearer TOKEN" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("text", ["127.0.0.1:0", "[::1]:0"])
+def test_pushed_load_comes_by_udp(text):
+    """A socket that never blocks, closed afterwards."""
+    with sockets.push_socket(sockets.place("--push-listen", text)) as plug:
+        with socket.socket(plug.family, socket.SOCK_DGRAM) as agent:
+            agent.sendto(b"load", plug.getsockname()[:2])
+        assert (plug.getblocking(), plug.recv(99)) == (False, b"load")
+    assert plug.fileno() == -1
+
+
+def test_a_push_address_in_use_is_one_line():
+    """With the option that named it."""
+    with sockets.push_socket(sockets.Place("127.0.0.1", 0)) as plug:
+        taken = sockets.Place(*plug.getsockname())
+        with (
+            pytest.raises(
+                LbctlError, match=r"^--push-listen 127\.0\.0\.1 port \d+: Address already"
+            ),
+            sockets.push_socket(taken),
+        ):
+            pass
+
+
+@pytest.mark.parametrize("text", ["here:80", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:70000", "::1"])
+def test_a_place_is_an_address_and_a_port(text):
+    """The option is named."""
+    with pytest.raises(UsageError, match=r"^--push-listen '.*' is not ADDRESS:PORT, such as"):
+        sockets.place("--push-listen", text)

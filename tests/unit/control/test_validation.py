@@ -57,6 +57,35 @@ CASES = {
         {"nics": [{"name": "a-name-too-long-for-linux"}]},
         "nics[0].name: string should have at most 15 characters, not 'a-name-too-long-for-linux'",
     ),
+    "a check that there is not": (
+        {"pools": [{"name": "web", "health": {"check": "smoke"}}]},
+        (
+            "pools[0].health: check must be one of 'tcp', 'http', 'https', 'udp', 'icmp', 'grpc', "
+            "'script', not 'smoke'"
+        ),
+    ),
+    "a check of no kind": (
+        {"pools": [{"name": "web", "health": {"path": "/"}}]},
+        "pools[0].health: check is missing",
+    ),
+    "a value of a check": (
+        {"pools": [{"name": "web", "health": {"check": "http", "interval": "soon"}}]},
+        "pools[0].health.interval: must be a number, not 'soon'",
+    ),
+    "a check that contradicts itself": (
+        {"pools": [{"name": "web", "health": {"check": "tcp", "interval": 0.1}}]},
+        (
+            "pools[0].health: timeout 1 is longer than interval 0.1; "
+            "a check must end before the next one begins"
+        ),
+    ),
+    "no scheduler": (
+        {"pools": [{"name": "web", "scheduler": "9 lives"}]},
+        (
+            "pools[0].scheduler: must be 'maglev', 'rr', 'wrr', 'lc', 'wlc', 'sh', 'least-load', "
+            "'least-response-time' or 'p2c', not '9 lives' (and 1 more)"
+        ),
+    ),
     "several at once": (
         {"pools": [{"name": "web", "a": 1, "b": 2, "c": 3}]},
         "pools[0].a: there is no such key; check its spelling (and 2 more)",

@@ -54,7 +54,7 @@ def test_the_specifications_are_those_of_the_sources(capacity):
         "connections": 1 << m["LB_SET_BITS"],
         "details": abi.WAYS << m["LB_SET_BITS"],
         "routes": m["LB_ROUTES"],
-        "rules": 2 * m["LB_RULES"],
+        "rules": 2 * m["LB_RULES"] + 1,
         "next_hops": m["LB_NEXT_HOPS"],
         "nics": abi.IFINDEX_MAX,
         "exits": abi.NICS_MAX,

@@ -130,9 +130,9 @@ class Watched(ResourceManager):
                 self._changed.clear()
                 await self._changed.wait()
 
-    def follow(self, agents):
+    def follow(self, agents, **how):
         """Follow, and tell."""
-        super().follow(agents)
+        super().follow(agents, **how)
         self._changed.set()
 
     async def until_followed(self, count):

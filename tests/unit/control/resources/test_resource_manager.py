@@ -145,6 +145,32 @@ def test_follow_while_polling():
     assert 1 == len(connections)
 
 
+def test_without_asking_nobody_is_asked():
+    """
+    What another resource manager hands over counts; asking begins again when it is wanted.
+    """
+    connections = []
+
+    async def counted(reader, writer):
+        connections.append(writer)
+        await half_busy(reader, writer)
+
+    async def run():
+        manager = Watched()
+        async with serving(counted) as one:
+            told = agent(one, ORCA)
+            async with manager.running():
+                manager.follow([told], asking=False)
+                manager.take([(told.address, LoadReport(cpu=0.75), 0.0)])
+                await manager.until(lambda: None not in reports(manager))
+                before = reports(manager), len(connections)
+                manager.follow([told], asking=True)
+                await manager.until(lambda: reports(manager) == [IDLE])
+                return before
+
+    assert ([LoadReport(cpu=0.75)], 0) == asyncio.run(run())
+
+
 def test_a_changed_interval_counts_at_once():
     """
     Whoever was to be asked in an hour is asked now.
