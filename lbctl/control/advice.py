@@ -60,21 +60,23 @@ def _pools(controller: Controller) -> Iterator[str]:
             yield f"pool {pool.name} has no VIP; run `lbctl vip add {pool.name} ADDR:PORT/PROTO`"
         if not any(wanted_share(backend) for backend in pool.backends):
             yield f"pool {pool.name} has no active back-end; {_cure(pool)}"
-        elif not (who := controller.master.serving(configuration, pool)):
-            yield (
-                f"pool {pool.name}: no back-end is well, so nobody serves; "
-                f"see `lbctl health list {pool.name}`"
-            )
-        elif who.panicking:
-            yield (
-                f"pool {pool.name} panics: too few back-ends are well, so that all are asked; "
-                f"see `lbctl health list {pool.name}`"
-            )
-        elif who.pool is not pool:
-            yield (
-                f"pool {pool.name} is served by its backup {who.pool.name}; "
-                f"see `lbctl health list {pool.name}`"
-            )
+        else:
+            yield from _served(controller, pool)
+
+
+def _served(controller: Controller, pool: Pool) -> Iterator[str]:
+    """What is wrong with a pool that has back-ends which are wanted."""
+    who = controller.master.serving(controller.configuration, pool)
+    see = f"see `lbctl backend list {pool.name}`"
+    if who is None:
+        yield f"pool {pool.name}: too few back-ends are well, so that nobody serves; {see}"
+    elif who.panicking:
+        yield f"pool {pool.name} panics: too few back-ends are well, so that all are asked; {see}"
+    elif who.pool.name != pool.name:
+        yield f"pool {pool.name} is served by its backup {who.pool.name}; {see}"
+    shares = controller.master.standings.shares.get(pool.name)
+    if shares and shares.problem:
+        yield f"pool {pool.name}: {shares.problem}"
 
 
 def _cure(pool: Pool) -> str:

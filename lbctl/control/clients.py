@@ -65,11 +65,14 @@ def lost(before: Standings, old: Configuration, now: Standings, new: Configurati
 
 
 def prompt(dataplane: Dataplane, servers: Iterable[Lost]) -> int:
-    """Make the clients of *servers* speak; returns how many were written to."""
+    """Make the clients of *servers* speak, as far as it goes; returns how many were written to."""
     count = 0
     for server in servers:
         only = Filter(vips={server.vip}, backend=server.address)
-        count += _send(dataplane.connections.list(only, MOST))
+        try:
+            count += _send(dataplane.connections.list(only, MOST))
+        except OSError as error:  # they learn it when they next say something
+            log.warning("the clients of %s could not be told: %s", server.address, error)
     if count:
         log.info("%d clients of servers that died were told", count)
     return count

@@ -23,18 +23,20 @@ from lbctl.control.links import KernelLinks
 from lbctl.control.master import Master, served_at
 from lbctl.control.nic_keeper import NicKeeper
 from lbctl.control.standing import differ
-from lbctl.control.supervision.announcements import Announcer
-from lbctl.control.transition import PATIENCE, Transition
+from lbctl.control.supervision.announcements import Announcer, of_change
+from lbctl.control.transition import PATIENCE, Current, Transition
 from lbctl.control.validation import usage_error
 from lbctl.control.watch import Unwatched
 from lbctl.shared.connections import Filter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from lbctl.control.links import Links
     from lbctl.control.routing_daemon import RoutingDaemon
+    from lbctl.control.standing import Standings
     from lbctl.control.store import Store
+    from lbctl.control.supervision.announcements import Announcement
     from lbctl.control.watch import Watch
     from lbctl.model import Configuration, Nic, SocketAddress
     from lbctl.switching.dataplane import Dataplane
@@ -42,13 +44,6 @@ if TYPE_CHECKING:
     Edit = Callable[[Configuration], Configuration]
 
 log = logging.getLogger(__name__)
-
-
-class Current(NamedTuple):
-    """The generation that the switch works by."""
-
-    number: int
-    configuration: Configuration
 
 
 class Change(NamedTuple):
@@ -171,8 +166,7 @@ class Controller:
                     return
             self.master.standings = now
             news = self._announcer.news(configuration, before, now)
-        for announcement in news:
-            self.watch.tell(*announcement)
+        self._tell(news)
         prompt(self.dataplane, lost(before, configuration, now, configuration))
 
     def on_hour(self) -> None:
@@ -200,18 +194,18 @@ class Controller:
             changes = difference(old, new)
             if not changes:
                 return Change(number, ())
+            before = self.master.standings
             with ExitStack() as undo:
                 self._transition.prepare(old, new, undo, force=force)
-                self._look(old, new, undo)
+                now = self._look(old, new, undo)
                 with self.store.record(new, who=who, what=what) as number:
-                    self._transition.switch_over(old, self.current.number, new, number, undo)
+                    self._transition.switch_over(self.current, Current(number, new), now, undo)
                 undo.pop_all()
             self.current = Current(number, new)
             self._tidy()
-        self.watch.tell(
-            "configuration", f"generation {number}", f"{what}, by {who}: {'; '.join(changes)}"
-        )
-        prompt(self.dataplane, lost(self.master.standings, old, self.master.standings, new))
+            news = self._announcer.news(new, before, now)
+        self._tell([of_change(number, f"{what}, by {who}", changes), *news])
+        prompt(self.dataplane, lost(before, old, now, new))
         return Change(number, changes)
 
     def apply(self, wanted: Configuration, who: str, *, force: bool = False) -> Change:
@@ -252,7 +246,7 @@ class Controller:
         self, pool: str, address: SocketAddress, who: str, *, now: bool = False
     ) -> Change:
         """Take a back-end from a pool; its connections finish, or with *now* end at once."""
-        vips = edits.pool_of(self.configuration, pool).vips
+        vips = self.configuration.vips_by_pool().get(pool, ())
         edit = partial(edits.remove_backend, name=pool, address=address)
         done = self.change(f"backend remove {pool} {address}", who, edit)
         if now:
@@ -271,13 +265,16 @@ class Controller:
         edits.check(new)
         return new
 
-    def _look(self, old: Configuration, new: Configuration, undo: ExitStack) -> None:
-        """Have the back-ends of *new* watched, and wait until those that are new were looked at."""
-        undo.callback(setattr, self.master, "standings", self.master.standings)
+    def _look(self, old: Configuration, new: Configuration, undo: ExitStack) -> Standings:
+        """Have the back-ends of *new* watched; tell how they stand once all were looked at."""
         undo.callback(self.watch.follow, old)
         self.watch.follow(new)
         self.watch.admit(old, new)
-        self.master.standings = self.watch.standings(new)
+        return self.watch.standings(new)
+
+    def _tell(self, news: Iterable[Announcement]) -> None:
+        for announcement in news:
+            self.watch.tell(*announcement)
 
     def _follow(self, name: str) -> None:
         with self._lock:

@@ -32,7 +32,7 @@ def difference(old: Configuration, new: Configuration) -> tuple[str, ...]:
         *_settings(old.settings, new.settings),
     )
     if not lines and old != new:
-        return ("~ order of NICs or pools",)
+        return ("~ order of NICs, pools or agents",)
     return lines
 
 
@@ -74,7 +74,7 @@ def _text(value: object) -> str:
         return "none"
     if isinstance(value, tuple):
         return ", ".join(map(str, value))
-    return str(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _fields(start: str, names: Sequence[str], old: object, new: object) -> Iterator[str]:

@@ -64,9 +64,10 @@ def drops(controller: Controller) -> list[answers.Drop]:
 
 def _backends(controller: Controller) -> Iterator[answers.BackendTraffic]:
     counters = controller.dataplane.counters.by_backend()
+    vips = controller.configuration.vips_by_pool()
     for pool in controller.configuration.pools:
         for backend in pool.backends:
-            for vip, index in records(controller, pool.vips, backend.address):
+            for vip, index in records(controller, vips[pool.name], backend.address):
                 row = counters[index]
                 yield answers.BackendTraffic(
                     pool=pool.name,

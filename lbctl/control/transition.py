@@ -8,7 +8,7 @@ unwinds it when anything fails, and drops it when the new configuration is store
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lbctl.control.master import wanted_share
 from lbctl.errors import LbctlError, NotFound
@@ -29,6 +29,13 @@ if TYPE_CHECKING:
 PATIENCE = 3.0  # seconds in which a new back-end's neighbour must answer
 
 log = logging.getLogger(__name__)
+
+
+class Current(NamedTuple):
+    """A generation: the one that the switch works by, or is to."""
+
+    number: int
+    configuration: Configuration
 
 
 class Transition:
@@ -89,13 +96,14 @@ class Transition:
         hosts = {vip.address for pool in configuration.pools for vip in pool.vips}
         return self._links.own(hosts)
 
-    def switch_over(
-        self, old: Configuration, old_number: int, new: Configuration, number: int, undo: ExitStack
-    ) -> None:
-        """Publish *new*, then let go of the NICs that it has no more."""
-        undo.callback(_quietly, self.publish, old, old_number)
-        self.publish(new, number)
-        gone = [nic for nic in old.nics if not _named(new, nic.name) and self._found(nic.name)]
+    def switch_over(self, old: Current, new: Current, found: Standings, undo: ExitStack) -> None:
+        """Publish *new*, standing as *found*; then let go of the NICs that it has no more."""
+        before = self._master.standings
+        undo.callback(_quietly, self.publish, old.configuration, old.number, before)
+        self.publish(new.configuration, new.number, found)
+        kept = {nic.name for nic in new.configuration.nics}
+        unwanted = (nic for nic in old.configuration.nics if nic.name not in kept)
+        gone = [nic for nic in unwanted if self._found(nic.name)]
         for nic in gone:
             undo.callback(_quietly, self._dataplane.attach, nic)
             self._dataplane.detach(nic.name)

@@ -27,12 +27,15 @@ DEMANDS = {  # kinds of errors that pydantic describes in the words of Python
     "int_from_float": "a whole number",
     "bool_parsing": "true or false",
     "string_type": "a text",
+    "float_type": "a number",
+    "float_parsing": "a number",
 }
 SENTENCES = {
     "missing": "is missing",
     "extra_forbidden": "there is no such key; check its spelling",
 }
 PLACES = {"body", "query", "path", "header"}  # what FastAPI puts before the field
+CHECK = "health"  # the field of a value that has several forms, told apart by a tag
 ONE, SEVERAL = "<one>", "<several>"  # tags of a body that has two forms; pydantic names them, too
 
 
@@ -52,6 +55,10 @@ def _field(location: Sequence[str | int]) -> str:
     """Write where it is as people do: ``pools[0].backends[1].weight``."""
     parts = location[1:] if location and location[0] in PLACES else location
     parts = parts[1:] if parts and parts[0] in (ONE, SEVERAL) else parts
+    # What pydantic adds are the tag of a form, and the types that a value might have had.
+    forms = {place + 1 for place, part in enumerate(parts) if part == CHECK}
+    forms |= {place for place, part in enumerate(parts) if "[" in str(part)}
+    parts = [part for place, part in enumerate(parts) if place not in forms]
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
     return text.removeprefix(".")
 
@@ -62,6 +69,8 @@ def _text(error: Mapping[str, Any]) -> str:
         return f"not valid JSON: {context.get('error', message)}"
     if kind in SENTENCES:
         return SENTENCES[kind]
+    if kind.startswith("union_tag"):
+        return _form(context)
     if kind == "value_error":  # raised by the model, in its own words
         return message.removeprefix("Value error, ")
     shown = _shown(error.get("input"))
@@ -70,6 +79,14 @@ def _text(error: Mapping[str, Any]) -> str:
     demand = DEMANDS.get(kind) or message.removeprefix("Input should be ")
     start = "must be " if demand != message else ""
     return f"{start}{demand[0].lower()}{demand[1:]}, not {shown}"
+
+
+def _form(context: Mapping[str, Any]) -> str:
+    """What is wrong with the tag that tells the forms of a value apart."""
+    tag = context["discriminator"].strip("'")
+    if "tag" not in context:
+        return f"{tag} is missing"
+    return f"{tag} must be one of {context['expected_tags']}, not {_shown(context['tag'])}"
 
 
 def _shown(value: object) -> str:

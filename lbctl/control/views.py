@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from lbctl.control.controller import Controller
     from lbctl.control.standing import Standing
-    from lbctl.model import Backend, Configuration, SocketAddress, Vip
+    from lbctl.model import Backend, SocketAddress, Vip
     from lbctl.shared.abi import Verdict
 
     Counts = np.ndarray[tuple[int], np.dtype[np.int64]]
@@ -77,14 +77,12 @@ def nics(controller: Controller) -> tuple[answers.NicStatus, ...]:
 
 def pools(controller: Controller) -> list[answers.PoolStatus]:
     """All pools."""
-    counts = controller.dataplane.connections.count_by_backend()
-    return [_pool(controller, pool, counts) for pool in controller.configuration.pools]
+    return _pools(controller, controller.configuration.pools)
 
 
 def pool(controller: Controller, name: str) -> answers.PoolStatus:
     """One pool.  Raises NotFound."""
-    counts = controller.dataplane.connections.count_by_backend()
-    return _pool(controller, pool_of(controller.configuration, name), counts)
+    return _pools(controller, [pool_of(controller.configuration, name)])[0]
 
 
 def backends(controller: Controller, name: str | None) -> list[answers.PooledBackend]:
@@ -107,18 +105,16 @@ def backend(controller: Controller, name: str, address: SocketAddress) -> answer
 
 def vips(controller: Controller) -> list[answers.VipStatus]:
     """The VIPs of all pools."""
+    configuration = controller.configuration
     counts = controller.dataplane.connections.count_by_backend()
-    return [
-        answers.VipStatus(
-            vip=vip,
-            pool=one.name,
-            connections=sum(
-                _connections(controller, [vip], backend.address, counts) for backend in one.backends
-            ),
-        )
-        for one in controller.configuration.pools
-        for vip in one.vips
-    ]
+    found = []
+    for one in configuration.pools:
+        members = configuration.stand_ins(one)
+        for vip in one.vips:
+            servers = {served_at(vip, b.address) for member in members for b in member.backends}
+            number = sum(_connections(controller, [vip], server, counts) for server in servers)
+            found.append(answers.VipStatus(vip=vip, pool=one.name, connections=number))
+    return found
 
 
 def generations(controller: Controller) -> list[answers.GenerationStatus]:
@@ -169,14 +165,21 @@ def records(
             yield vip, index
 
 
-def _pool(controller: Controller, one: Pool, counts: Counts) -> answers.PoolStatus:
+def _pools(controller: Controller, chosen: Sequence[Pool]) -> list[answers.PoolStatus]:
+    counts = controller.dataplane.connections.count_by_backend()
+    vips = controller.configuration.vips_by_pool()
+    return [_pool(controller, one, vips.get(one.name, ()), counts) for one in chosen]
+
+
+def _pool(
+    controller: Controller, one: Pool, vips: Sequence[Vip], counts: Counts
+) -> answers.PoolStatus:
     configuration, found = controller.configuration, controller.master.standings
     who = controller.master.serving(configuration, one)
     shares = found.shares.get(one.name)
     itself = who is not None and who.pool.name == one.name
     dealt = controller.master.shares(one) if itself else {}
     seen = controller.watch.observations(one)
-    vips = _vips_of(configuration, one)
     plain = {name: getattr(one, name) for name in PLAIN}
     return answers.PoolStatus(
         **plain,
@@ -213,12 +216,6 @@ def _backend(
         wanted=counted["wanted"],
         connections=int(counted["connections"]),
     )
-
-
-def _vips_of(configuration: Configuration, one: Pool) -> tuple[Vip, ...]:
-    """All VIPs that may lead to the back-ends of a pool: through rules and as a backup, too."""
-    names = (pool for pool in configuration.pools if one in configuration.stand_ins(pool))
-    return tuple(vip for pool in names for vip in pool.vips)
 
 
 def _connections(

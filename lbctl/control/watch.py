@@ -41,7 +41,7 @@ class Watch(Protocol):
         """Watch the back-ends of *configuration* from now on, and no others."""
 
     def admit(self, old: Configuration, new: Configuration) -> None:
-        """Wait until those that *new* adds have been looked at."""
+        """Wait until those that begin to be watched have been looked at."""
 
     def standings(self, configuration: Configuration) -> Standings:
         """How the back-ends stand now."""

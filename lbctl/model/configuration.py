@@ -123,6 +123,14 @@ class Configuration(Model):
                 names += [other.backup] if other.backup else []
         return tuple(found.values())
 
+    def vips_by_pool(self) -> dict[str, tuple[Vip, ...]]:
+        """Which VIPs may lead to the back-ends of each pool: its own, by rules, as a backup."""
+        found: dict[str, tuple[Vip, ...]] = {pool.name: () for pool in self.pools}
+        for pool in self.pools:
+            for member in self.stand_ins(pool):
+                found[member.name] += pool.vips
+        return found
+
     def _backups_of(self, name: str) -> set[str]:
         """The backup of the pool *name*, the backup of that, and so on."""
         found: set[str] = set()

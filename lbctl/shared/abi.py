@@ -147,9 +147,9 @@ class BackendState(IntEnum):
 
 
 BACKEND = np.dtype({
-    "names": ['address', 'vip', 'port', 'vip_port', 'protocol', 'state', 'service', 'next_hop', 'flags', 'sum_address', 'sum_transport', 'spare'],
-    "formats": ['(4,)>u4', '(4,)>u4', '>u2', '>u2', '<u1', '<u1', '<u2', '<u2', '<u2', '<u2', '<u2', '(16,)<u1'],
-    "offsets": [0, 16, 32, 34, 36, 37, 38, 40, 42, 44, 46, 48],
+    "names": ['address', 'vip', 'port', 'vip_port', 'protocol', 'state', 'service', 'next_hop', 'flags', 'sum_address', 'sum_transport', 'shared', 'spare'],
+    "formats": ['(4,)>u4', '(4,)>u4', '>u2', '>u2', '<u1', '<u1', '<u2', '<u2', '<u2', '<u2', '<u2', '<u2', '(14,)<u1'],
+    "offsets": [0, 16, 32, 34, 36, 37, 38, 40, 42, 44, 46, 48, 50],
     "itemsize": 64,
 })
 
@@ -168,6 +168,7 @@ class ConnectionState(IntEnum):
     FIN_SERVER = 16
     ANSWERED = 32
     WITHHELD = 64
+    SPENT = 128
 
 
 
@@ -260,8 +261,8 @@ HASH_KEYS = np.dtype({
 })
 
 CONTROL = np.dtype({
-    "names": ['active', 'layout', 'generation', 'timeout', 'route_version', 'spare', 'hash'],
-    "formats": ['<u4', '<u4', '(2,)<u8', '(8,)<u2', '<u2', '(3,)<u2', (HASH_KEYS, (2,))],
-    "offsets": [0, 4, 8, 24, 40, 42, 48],
-    "itemsize": 176,
+    "names": ['active', 'layout', 'generation', 'timeout', 'route_version', 'spare', 'zero', 'hash'],
+    "formats": ['<u4', '<u4', '(2,)<u8', '(8,)<u2', '<u2', '(3,)<u2', '<u8', (HASH_KEYS, (2,))],
+    "offsets": [0, 4, 8, 24, 40, 42, 48, 56],
+    "itemsize": 184,
 })

@@ -103,7 +103,7 @@ class ConfigurationTable:
         entries = records.directory_entries(services, service_index, firsts, table, set(local))
         self._write_directory(entries, spare)
         self._half("backends", spare)[:] = table
-        self._begin_counting(set(backend_index.values()) - set(self._backends.values()))
+        self._begin_counting({i for _, i in backend_index.items() - self._backends.items()})
         self._write_slots(services, runs, backend_index, spare)
         self._write_rules(services, runs, service_index, spare)
         self._control["generation"][spare] = generation
@@ -148,11 +148,8 @@ class ConfigurationTable:
         if (states == BackendState.REMOVED).any():
             self._connections.sweep()
         used = self._connections.count_by_backend(expired=True)
-        return {
-            record: index
-            for record, index in self._backends.items()
-            if states[index] != BackendState.REMOVED or used[index]
-        }
+        named = ((states != BackendState.REMOVED) | (used > 0)).tolist()
+        return {record: index for record, index in self._backends.items() if named[index]}
 
     def _assign(
         self, services: Sequence[Service], kept: dict[BackendRecord, int]
@@ -202,6 +199,7 @@ class ConfigurationTable:
             new[index]["flags"] &= ~np.uint16(ServiceFlag.ORPHAN)
             if record.vip not in wanted:
                 new[index]["flags"] |= ServiceFlag.ORPHAN
+                new[index]["flags"] &= ~np.uint16(ServiceFlag.RULES)  # they went with the VIP
         for service in services:
             flags = records.flags(service)
             for backend in service.backends:
@@ -239,8 +237,9 @@ class ConfigurationTable:
         wanted = {}
         for service, firsts in zip(services, first_lines, strict=True):
             index = service_index[service.vip]
-            for rule, first in zip(service.rules, firsts[1:], strict=True):
-                wanted[rules.key(spare, index, rule)] = rules.run(first, len(rule.slots))
+            found = zip(service.rules, service.runs[1:], firsts[1:], strict=True)
+            for rule, run, first in found:
+                wanted[rules.key(spare, index, rule)] = rules.run(first, len(run))
         self._rules.write(spare, wanted)
 
     def _begin_counting(self, indices: set[int]) -> None:

@@ -86,8 +86,20 @@ class Service:
 
     @property
     def runs(self) -> tuple[Array, ...]:
-        """All runs of slots: its own, then that of each rule."""
-        return (self.slots, *(rule.slots for rule in self.rules))
+        """
+        All runs of slots: its own, then that of each rule.
+
+        Where there are rules, a run with a single server has a single slot: by that the switching
+        processor knows that a retry would find nobody else.
+        """
+        if not self.rules:
+            return (self.slots,)
+        return tuple(map(_shortened, (self.slots, *(rule.slots for rule in self.rules))))
+
+
+def _shortened(run: Array) -> Array:
+    """One slot, if all are of the same server."""
+    return run[:1] if len(run) and run.min() == run.max() else run
 
 
 class BackendRecord(NamedTuple):
@@ -139,12 +151,9 @@ def write(row: np.void, vip: Vip, backend: ServiceBackend) -> None:
 
 def difference(old: bytes, new: bytes) -> int:
     """One's complement new - old: what a checksum changes by (RFC 1624)."""
-    total = sum(int(w) for w in ~np.frombuffer(old, "=u2")) + int(
-        np.frombuffer(new, "=u2").sum(dtype=np.uint64)
-    )
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return total
+    # 2**16 is 1 modulo 2**16 - 1: any number is the sum of its 16-bit digits.
+    apart = int.from_bytes(new, _NATIVE) - int.from_bytes(old, _NATIVE)
+    return (apart - 1) % 0xFFFF + 1
 
 
 def directory_key(entry: np.void) -> tuple[bytes, int, int]:
@@ -175,7 +184,7 @@ def directory_entries(
         row["index"], row["flags"] = service_index[vip], flags(service)
         if service_index[vip] in shared:
             row["flags"] |= ServiceFlag.SHARED
-        row["first_line"], row["slots"] = first, len(service.slots)
+        row["first_line"], row["slots"] = first, len(service.runs[0])
         row = entry(addresses.words(vip.address), 0, 0, Role.ADDRESS)
         row["flags"] = ServiceFlag.LOCAL if vip.address in local else 0
     for index in _repliers(table):
@@ -223,16 +232,18 @@ def _repliers(table: Array) -> Array:
 
 def mark_shared(table: Array) -> None:
     """
-    Flag the NAT servers in a back-end table that several services have.
+    Flag the NAT servers in a back-end table that several services have, and number them.
 
     Raises LbctlError where a server of a VIP with port `*` is shared: its replies could not be told
     apart.
     """
     table["flags"] &= ~np.uint16(ServiceFlag.SHARED)  # of kept records: from another generation
+    table["shared"] = 0
     live = _repliers(table)
     hosts = [(table[i]["address"].tobytes(), int(table[i]["protocol"])) for i in live]
     servers = [(*host, int(table[i]["port"])) for host, i in zip(hosts, live, strict=True)]
     uses, ports = Counter(servers), Counter(server[:2] for server in set(servers))
+    numbers = {server: number for number, server in enumerate(uses, start=1)}
     for index, host, server in zip(live, hosts, servers, strict=True):
         if not server[2] and (ports[host] > 1 or uses[server] > 1):
             raise LbctlError(
@@ -241,3 +252,4 @@ def mark_shared(table: Array) -> None:
             )
         if uses[server] > 1:
             table["flags"][index] |= ServiceFlag.SHARED
+            table["shared"][index] = numbers[server]

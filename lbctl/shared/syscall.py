@@ -163,11 +163,16 @@ def prog_load(instructions: bytes, name: str = "", license_: str = "GPL") -> int
 
 
 class ProgramInfo(NamedTuple):
-    """A loaded program: its number, its tag (hash of its instructions) and its name."""
+    """
+    A loaded program: its number, its tag (hash of its instructions) and its name.
+
+    *verified*: instructions that the verifier followed, of a million that it will (Linux 5.16).
+    """
 
     id: int
     tag: str
     name: str
+    verified: int
 
 
 def prog_info(fd: int) -> ProgramInfo:
@@ -176,7 +181,8 @@ def prog_info(fd: int) -> ProgramInfo:
     _call(_INFO_BY_FD, "IIQ", fd, len(info), _address(info))
     identity = struct.unpack_from("=I", info, 4)[0]
     name = info.raw[64:80].split(b"\0")[0].decode(errors="replace")
-    return ProgramInfo(identity, info.raw[8:16].hex(), name)
+    verified = struct.unpack_from("=I", info, 216)[0]
+    return ProgramInfo(identity, info.raw[8:16].hex(), name, verified)
 
 
 def prog_by_id(identity: int) -> int:

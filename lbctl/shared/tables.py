@@ -102,7 +102,7 @@ def specifications(capacity: Capacity) -> dict[str, _Spec]:
         syscall.LPM_TRIE,
         abi.RULE_KEY.itemsize,
         abi.RUN.itemsize,
-        2 * capacity.rules,
+        2 * capacity.rules + 1,
         syscall.NO_PREALLOC,
     )
     return {
@@ -111,7 +111,7 @@ def specifications(capacity: Capacity) -> dict[str, _Spec]:
         "displacements": array(np.dtype("<u8"), 2 * groups),
         "slots": array(abi.SLOTS, 2 * m["LB_SLOT_LINES"]),
         "backends": array(abi.BACKEND, 2 * capacity.backends),
-        "rules": _Spec(None, 2 * capacity.rules, rule),
+        "rules": _Spec(None, 2 * capacity.rules + 1, rule),
         "connections": array(abi.CONNECTION_SET, sets),
         "details": array(abi.CONNECTION_DETAIL, sets * abi.WAYS),
         "routes": _Spec(None, capacity.routes, route),

@@ -4,6 +4,7 @@ The server: a small HTTP and UDP server that says its name.
     GET /               "server0\n", so that a client can tell who served it
     GET /big?bytes=N    N bytes that any server makes alike, and their SHA-256 in a header
     GET /slow?bytes=N&seconds=S    the same in ten parts over S seconds
+    GET /work?milliseconds=N       its name, after as much CPU time; others wait meanwhile
     a UDP datagram      is answered with the name and the datagram
 
 Started as `python -m lbctl.testbed.server --name server0 --port 8080`.  No framework: a test bed
@@ -18,14 +19,19 @@ import contextlib
 import hashlib
 import signal
 import socket
+import time
 from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+    Query = Mapping[str, Sequence[str]]
+    Content = tuple[int, bytes, str, float]  # status, body, digest, seconds to take over it
 
 BIGGEST = 1 << 26
+LONGEST = 10_000.0  # milliseconds of work
 IPV6_FREEBIND = 78  # of <linux/in6.h>; Python has no name for it
 PARTS = 10
 BLOCK = bytes(range(251)) * 261  # 251 is prime: a lost or doubled segment shows
@@ -37,6 +43,13 @@ def content(size: int) -> tuple[bytes, str]:
     """*size* bytes that are the same everywhere, and their SHA-256."""
     body = (BLOCK * (size // len(BLOCK) + 1))[:size]
     return body, hashlib.sha256(body).hexdigest()
+
+
+def work(milliseconds: float, clock: Callable[[], float] = time.thread_time) -> None:
+    """Use up CPU time of the calling thread; *clock* tells it in seconds."""
+    end = clock() + milliseconds / 1000
+    while clock() < end:
+        pass
 
 
 class Server:
@@ -81,24 +94,43 @@ class Server:
         await writer.drain()
         return keep
 
-    def _content(self, method: str, target: str) -> tuple[int, bytes, str, float]:
-        """Status, body, digest, and the seconds to take over it."""
-        url = urlsplit(target)
+    def _content(self, method: str, target: str) -> Content:
+        """What is said, and the seconds to take over it."""
+        url, name = urlsplit(target), f"{self.name}\n".encode()
+        query = parse_qs(url.query)
         if method != "GET":
             return 405, b"only GET\n", "", 0
         if url.path == "/":
-            return 200, f"{self.name}\n".encode(), "", 0
-        if url.path not in ("/big", "/slow"):
-            return 404, b"only /, /big and /slow\n", "", 0
-        query = parse_qs(url.query)
-        try:
-            size = int(query.get("bytes", ["0"])[0])
-            seconds = float(query.get("seconds", ["0"])[0]) if url.path == "/slow" else 0.0
-        except ValueError:
-            return 400, b"bytes and seconds are numbers\n", "", 0
-        if not 0 <= size <= BIGGEST or not 0 <= seconds <= 600:
-            return 400, f"0 to {BIGGEST} bytes, 0 to 600 seconds\n".encode(), "", 0
-        return 200, *content(size), seconds
+            return 200, name, "", 0
+        if url.path == "/work":
+            return _worked(name, query)
+        if url.path in ("/big", "/slow"):
+            return _big(query, slowly=url.path == "/slow")
+        return 404, b"only /, /big, /slow and /work\n", "", 0
+
+
+def _big(query: Query, *, slowly: bool) -> Content:
+    """As many bytes as *query* says."""
+    try:
+        size = int(query.get("bytes", ["0"])[0])
+        seconds = float(query.get("seconds", ["0"])[0]) if slowly else 0.0
+    except ValueError:
+        return 400, b"bytes and seconds are numbers\n", "", 0
+    if not 0 <= size <= BIGGEST or not 0 <= seconds <= 600:
+        return 400, f"0 to {BIGGEST} bytes, 0 to 600 seconds\n".encode(), "", 0
+    return 200, *content(size), seconds
+
+
+def _worked(name: bytes, query: Query) -> Content:
+    """Work as long as *query* says, then say the name."""
+    try:
+        milliseconds = float(query.get("milliseconds", ["0"])[0])
+    except ValueError:
+        return 400, b"milliseconds are a number\n", "", 0
+    if not 0 <= milliseconds <= LONGEST:
+        return 400, f"0 to {LONGEST:g} milliseconds\n".encode(), "", 0
+    work(milliseconds)
+    return 200, name, "", 0
 
 
 def open_echo(port: int) -> socket.socket:

@@ -16,11 +16,14 @@ from scapy.packet import Raw
 
 from lbctl.shared import syscall
 from lbctl.shared.abi import Verdict
-from tests.packets.world import DNS4, DNS6, WEB4, WEB6, establish
+from tests.packets.world import DNS4, DNS6, WEB4, WEB6, Talk, establish
 from tests.support import frames
 from tests.support.progrun import INSIDE, OUTSIDE
 from tests.support.sums import ICMP, ICMPV6, TCP, sums
 
+# A VIP with any port and rules, and one whose server died.
+RULED = Talk("198.51.100.7:40000", "203.0.113.22:*", "10.0.1.22")
+LOST = Talk("198.51.100.7:40000", "203.0.113.24:80", "10.0.1.24:80", "10.0.1.25:80")
 SERVERS = {ip_address(frames.split(t.server)[0]) for t in (WEB4, WEB6)}
 VIPS = {ip_address(frames.split(t.vip)[0]) for t in (WEB4, WEB6)}
 WORDS = [0, 1, 19, 20, 21, 28, 39, 40, 41, 255, 1480, 1500, 0x7FFF, 0x8000, 0xFFFE, 0xFFFF]
@@ -29,16 +32,29 @@ WORDS = [0, 1, 19, 20, 21, 28, 39, 40, 41, 255, 1480, 1500, 0x7FFF, 0x8000, 0xFF
 @pytest.fixture(scope="module")
 def busy(machines):
     """
-    Services of all kinds, each with a connection.
+    Services of all kinds, most with a connection; one has lost its server since.
     """
     switch = machines()
     switch.reset()
     talks = (WEB4, WEB6, DNS4, DNS6)
-    switch.publish(
-        *(switch.service(t.service, [t.server], unknown="hash") for t in talks),
-        switch.service("203.0.113.20:80/tcp", ["10.0.1.20:80"], forward="dsr"),
-        switch.service("203.0.113.21:*/tcp", ["10.0.1.21"]),
-    )
+    rules = {"port 80": [0], "clients 198.51.100.0/29": [1], "clients 198.51.100.128/25": []}
+    for state in ("active", "down"):
+        switch.publish(
+            *(switch.service(t.service, [t.server], unknown="hash") for t in talks),
+            switch.service("203.0.113.20:80/tcp", ["10.0.1.20:80"], forward="dsr"),
+            switch.service("203.0.113.21:*/tcp", ["10.0.1.21"]),
+            switch.service(
+                RULED.service, ["10.0.1.23", RULED.server], slots=[0], rules=rules, by_address=True
+            ),
+            switch.service(
+                LOST.service,
+                [f"{LOST.server} {state}", LOST.second],
+                slots=[0] if state == "active" else [1],
+                reset_down=True,
+            ),
+        )
+        if state == "active":
+            establish(switch, LOST)
     for talk in talks:
         establish(switch, talk)
     return switch
@@ -65,7 +81,9 @@ def judge(switch, frame, nic=OUTSIDE):
     return ran
 
 
-DIRECT = {ip_address(a) for a in ("203.0.113.20", "203.0.113.21", "10.0.1.20", "10.0.1.21")}
+DIRECT = {
+    ip_address(f"{network}.{last}") for network in ("203.0.113", "10.0.1") for last in range(20, 26)
+}
 
 
 def ends(frame):
@@ -107,6 +125,10 @@ def seeds():
         yield OUTSIDE, frames.ethernet(frames.FROM_CLIENT, packet)
     yield OUTSIDE, frames.tcp(WEB4.client, "203.0.113.20:80", "S")
     yield OUTSIDE, frames.tcp(WEB4.client, "203.0.113.21:80", "S")
+    for port in (80, 443):
+        yield OUTSIDE, frames.tcp(RULED.client, f"203.0.113.22:{port}", "S")
+    for flags in ("A", "PA", "FA", "R", "S"):
+        yield OUTSIDE, LOST.asks(flags, b"data")
     yield OUTSIDE, frames.tcp(WEB4.client, "203.0.113.10:81", "SA", b"data")
     yield OUTSIDE, frames.tcp(WEB4.client, WEB4.vip, "A", bytes(1600), ip={"flags": "DF"})
     yield OUTSIDE, frames.tcp(WEB6.client, WEB6.vip, "A", bytes(1600))

@@ -196,7 +196,7 @@ class Model:
             over = frozenset() if state == "established" else {"client"}
         alone = bool(service.rules) and len(run) == 1 and syn
         self.connections[key] = Connection(service, "", state, self.now, spent=alone, over=over)
-        self.pending = (key, before if before and before.state == "half_open" else None)
+        self.pending = (key, before if before and before.asking else None)
         return Fate(Verdict.TO_BACKEND_NEW, tuple(run), service)
 
     def learn(self, server):
@@ -208,7 +208,7 @@ class Model:
         key, before = self.pending
         connection = self.connections[key]
         connection.server = server
-        if before and before.asking and before.server == server:
+        if before and before.server == server:
             return Verdict.TO_BACKEND
         if before:
             connection.spent |= before.withheld or before.spent

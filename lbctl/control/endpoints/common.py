@@ -46,12 +46,12 @@ def vip_of(text: str) -> Vip:
         raise UsageError(f"vip: {err}") from err
 
 
-def address_of(text: str) -> SocketAddress:
-    """A back-end's address in a path or query.  Raises UsageError."""
+def address_of(text: str, what: str = "back-end") -> SocketAddress:
+    """The address of *what* in a path or query.  Raises UsageError."""
     try:
         return SocketAddress.parse(text)
     except ValueError as err:
-        raise UsageError(f"back-end: {err}") from err
+        raise UsageError(f"{what}: {err}") from err
 
 
 def changed(change: Change) -> answers.Changed:

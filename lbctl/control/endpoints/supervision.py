@@ -115,7 +115,7 @@ def take(control: Control, body: Readings) -> Taken:
 @router.get("/agents/{address}")
 def agent(control: Control, address: str) -> reports.AgentStatus:
     """One load agent."""
-    return shown.agent(_supervisor(control), control.configuration, address_of(address))
+    return shown.agent(_supervisor(control), control.configuration, address_of(address, "agent"))
 
 
 @router.post("/agents")
@@ -128,7 +128,7 @@ def add_agent(control: Control, who: Who, new: Agent) -> reports.AgentStatus:
 @router.delete("/agents/{address}")
 def remove_agent(control: Control, who: Who, address: str) -> answers.Changed:
     """Listen to an agent no more."""
-    edit = partial(edits.remove_agent, address=address_of(address))
+    edit = partial(edits.remove_agent, address=address_of(address, "agent"))
     return changed(control.change(f"agent remove {address}", who, edit))
 
 

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from lbctl.model import GrpcCheck
 
 PATH = "/grpc.health.v1.Health/Check"
-ENOUGH = 1 << 12  # bytes; an answer has 7
+ENOUGH = 1 << 16  # bytes of HTTP/2; an answer has some hundred
+SETTINGS = 4  # the type of frame that a server begins with (RFC 9113, section 3.4)
 STATUS_FIELD = 0x08  # field 1 as a varint
 SERVICE_FIELD = 0x0A  # field 1 as a string
 
@@ -105,6 +106,8 @@ class Call:
         self._http.send_data(1, encode_request(service), end_stream=True)
         self._headers: dict[str, str] = {}
         self._data = b""
+        self._start = b""
+        self._size = 0
         self.ended = False
 
     def to_send(self) -> bytes:
@@ -113,6 +116,13 @@ class Call:
 
     def take(self, data: bytes) -> None:
         """Read on.  Raises CheckFailed for what is not HTTP/2, and when the server breaks off."""
+        self._start = (self._start + data)[:4]
+        self._size += len(data)
+        # h2 would wait for the whole of a frame whose length is four letters of another protocol.
+        if len(self._start) == 4 and self._start[3] != SETTINGS:
+            raise CheckFailed("the answer is not HTTP/2")
+        if self._size > ENOUGH:
+            raise CheckFailed(f"an answer of more than {ENOUGH >> 10} KiB")
         try:
             events = self._http.receive_data(data)
         except (H2Error, UnicodeDecodeError) as error:
@@ -126,8 +136,6 @@ class Call:
                 self._headers |= {str(key): str(value) for key, value in event.headers or ()}
             case DataReceived():
                 self._data += event.data or b""
-                if len(self._data) > ENOUGH:
-                    raise CheckFailed(f"the answer is longer than {ENOUGH} bytes")
             case StreamEnded():
                 self.ended = True
             case StreamReset() | ConnectionTerminated() if not self.ended:
@@ -161,7 +169,7 @@ def _headers(authority: str) -> list[tuple[str, str]]:
         (":scheme", "http"),
         (":path", PATH),
         (":authority", authority),
-        ("te", "trailers"),
+        ("te", "trailers"),  # codespell:ignore te
         ("content-type", "application/grpc"),
         ("user-agent", "lbctl-health"),
     ]

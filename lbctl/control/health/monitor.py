@@ -228,9 +228,8 @@ class HealthMonitor:
     def _hand_on(self) -> None:
         news, self._news = self._news, []
         for pool, address, _, now in news:
-            level = logging.INFO if now.up else logging.WARNING
             state = "up" if now.up else "down"
-            log.log(level, "pool %s: back-end %s is %s: %s", pool, address, state, now.reason)
+            log.debug("pool %s: back-end %s is %s: %s", pool, address, state, now.reason)
         try:
             self._on_change(news)
         except Exception:  # whoever listens, the watch goes on

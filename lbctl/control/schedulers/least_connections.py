@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 HORIZON = 10.0  # seconds until it is even; several times as long as the averages are late
 
 FEW = 3.0  # connections: so many say little
+NONE = 1e-6  # connections: what an average has left when all have ended
+CAUTION = 3.0  # the least elasticity to reckon with: counts of short connections are noisy
 
 
 def unweighted(servers: Sequence[Server]) -> Array:
@@ -39,7 +41,7 @@ def weighted(servers: Sequence[Server]) -> Array:
     weights = np.array([server.weight for server in servers], dtype=np.float64)
     opened = np.array([server.connections for server in servers])
     rates = np.array([server.new_connections for server in servers])
-    if not opened.any():
+    if opened.sum() < NONE:
         return parts(weights)
     # Next to no new ones are as good as one in all that time: somebody must be the next.
     rate = max(float(rates.sum()), 1 / HORIZON)
@@ -48,7 +50,7 @@ def weighted(servers: Sequence[Server]) -> Array:
     wanted = _fill(weights, opened * (1 - gone), rate * lasting * gone)
     before = shares_before(servers)
     # The faster they end, the more their number depends on the share: see `loads.elasticity`.
-    growth = np.array([elasticity(s, s.connections) for s in servers]) * gone
+    growth = np.maximum([elasticity(s, s.connections) for s in servers], CAUTION) * gone
     return parts(before + (wanted - before) / (1 + growth))
 
 

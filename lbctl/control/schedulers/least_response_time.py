@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lbctl.control.schedulers.loads import Array
     from lbctl.control.schedulers.server import Server
 
+LEAST = 1e-6  # seconds: nothing that a server does for a request takes less
 RESOLUTION = 0.001  # seconds: what two health checks differ by for no reason
 
 
@@ -48,7 +49,7 @@ def _times(servers: Sequence[Server]) -> Array | None:
     executions = [_execution(server) for server in servers]
     checks = [server.response_seconds for server in servers]
     if sum(map(bool, executions)) >= sum(map(bool, checks)):
-        speeds = filled_in([1 / time if time else None for time in executions], servers)
+        speeds = filled_in([1 / max(t, LEAST) if t else None for t in executions], servers)
     else:
         checked = [server._replace(report_trust=1.0) for server in servers]
         speeds = filled_in([1 / (t + RESOLUTION) if t else None for t in checks], checked)

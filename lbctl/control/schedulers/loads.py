@@ -22,17 +22,21 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float64]
 
+NEARLY_FULL = 0.9  # a queue grows long from here on
+HIDDEN = 2.0  # for each percent above that, so many more that a full CPU does not show
 MEMORY_MATTERS = 0.9  # below, used memory is a cache that does its work
 LEAST_SHARE = 0.02  # of the weight: a smaller share says too little of what a server can do
-HALVINGS = 60  # of an interval: as exact as a float
-MOST_ELASTIC = 20.0  # a server that is 95 % busy
+EXACT = 1e-9  # of a sum of shares
+MOST_STEPS = 60  # a handful is usual
+MOST_ELASTIC = 6.0  # more caution makes the shares slower, not steadier: averages damp as well
 
 
 def load(server: Server) -> float | None:
     """
     How busy a server is, 0 to 1 and beyond: the scarcest of its resources.
 
-    Memory counts from 90 % up, and says "full" at 100 %.
+    A CPU in use is never over 1, however much is asked of it, so from 90 % up it counts for more,
+    and full for 1.2.  Memory counts from 90 % up, and is 1 when it is full.
     """
     report = server.report
     if report is None or server.report_trust <= 0:
@@ -40,7 +44,10 @@ def load(server: Server) -> float | None:
     figures = [figure for figure in (report.cpu, report.utilization) if figure is not None]
     if report.memory is not None:
         figures.append(max(0.0, (report.memory - MEMORY_MATTERS) / (1 - MEMORY_MATTERS)))
-    return max(figures, default=None)
+    if not figures:
+        return None
+    highest = max(figures)
+    return highest + HIDDEN * max(0.0, highest - NEARLY_FULL)
 
 
 def shares_before(servers: Sequence[Server]) -> Array:
@@ -77,24 +84,25 @@ def settle(weights: Array, loads: Array, before: Array) -> Array:
 
     *loads* are those under the shares *before*; a share twice as large makes twice the load.  So
     share = weight * (1 - load * share / before) / z, that is weight / (z + weight * load / before),
-    and one z makes the sum 1.  Servers that are all full keep what they have.
+    and one z from 0 to 1 makes the sum 1.  If none does there is more load than the servers can
+    bear, and the shares are those that make all loads alike, as at z = 0.
     """
     weights = parts(weights)
     steep = weights * loads / before
-    low, high = -float(steep.min()), 1.0 - float(steep.min())
-    # At `high` no denominator is under 1, so the sum is at most 1.
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2
-        if (weights / (middle + steep)).sum() > 1:
-            low = middle
-        else:
-            high = middle
-    return parts(weights / (high + steep))
+    # The sum falls with z, and is convex: Newton's steps from below never go past the answer.
+    z = max(0.0, float((weights - steep).max()))
+    for _ in range(MOST_STEPS):
+        found = weights / (z + steep)
+        too_much = float(found.sum()) - 1
+        if too_much < EXACT:
+            break
+        z += too_much / float((found / (z + steep)).sum())
+    return parts(found)
 
 
 def elasticity(server: Server, inside: float) -> float:
     """
-    By how many percent a server's times grow when its share grows by one; 1 to 20, a high guess.
+    By how many percent a server's times grow when its share grows by one; 1 to 6, a high guess.
 
     In a queue with one server (M/M/1) that is load / (1 - load), and also the number of requests
     that are *inside*; with several workers it is less than either.

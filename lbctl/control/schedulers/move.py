@@ -38,7 +38,7 @@ def table(base: Slots, current: Slots | None, shares: Sequence[float], size: int
     if not any(shares):
         return base[:0]
     dealt = np.bincount(base, minlength=len(shares))
-    if fits(shares, dealt):
+    if fits(shares, dealt, size):
         return base
     if len(base) <= size // 2:
         base = np.tile(base, size // len(base))
@@ -48,11 +48,11 @@ def table(base: Slots, current: Slots | None, shares: Sequence[float], size: int
     return moved(base, current, counts(shares, len(base), dealt))
 
 
-def fits(shares: Sequence[float], dealt: Counts) -> bool:
-    """Whether the counts *dealt* are the *shares*, rounded to one slot up or down."""
+def fits(shares: Sequence[float], dealt: Counts, size: int) -> bool:
+    """Whether the counts *dealt* are the *shares*, but for one slot of *size*, up or down."""
     wanted = np.asarray(shares)
-    exact = wanted * (dealt.sum() / wanted.sum())
-    return bool((np.abs(exact - dealt) < 1).all() and ((exact > 0) == (dealt > 0)).all())
+    off = np.abs(wanted / wanted.sum() - dealt / dealt.sum())
+    return bool((off * size < 1).all() and ((wanted > 0) == (dealt > 0)).all())
 
 
 def counts(shares: Sequence[float], size: int, dealt: Counts | None = None) -> Counts:
@@ -62,7 +62,7 @@ def counts(shares: Sequence[float], size: int, dealt: Counts | None = None) -> C
     By largest remainder; any share over 0 gets at least one slot as long as there are enough.
     Where *dealt* is as good a rounding, it is the answer.
     """
-    if dealt is not None and dealt.sum() == size and fits(shares, dealt):
+    if dealt is not None and dealt.sum() == size and fits(shares, dealt, size):
         return dealt
     total = float(sum(shares))
     fine = {i: max(1, round(share / total * FINEST)) for i, share in enumerate(shares) if share > 0}

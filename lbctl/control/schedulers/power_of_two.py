@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from lbctl.control.schedulers.server import Server
 
 TIE = 0.2  # loads further apart are never a tie
-ROUNDS = 40  # until shares and loads agree
+ROUNDS = 40  # at most, until shares and loads agree
+AGREED = 1e-5  # of a share
 
 
 def shares(servers: Sequence[Server]) -> Array:
@@ -37,7 +38,10 @@ def shares(servers: Sequence[Server]) -> Array:
     found = before
     pull = 1 / (1 + weights * loads / (before * TIE))
     for _ in range(ROUNDS):
-        found = parts(found + pull * (draw(weights, loads * found / before) - found))
+        off = draw(weights, loads * found / before) - found
+        if np.abs(off).max() < AGREED:
+            break
+        found = parts(found + pull * off)
     return found
 
 
@@ -63,6 +67,7 @@ def _excess(weights: Array, loads: Array, limits: Array) -> Array:
 
 
 def _crowding(servers: Sequence[Server], weights: Array) -> Array:
-    """Open connections and one more, by weight; the mean counts as half a load."""
-    opened = np.array([server.connections for server in servers]) + 1
-    return np.asarray(opened / weights / opened.sum() / 2)
+    """Open connections, and one more for each server, by weight; the mean counts as half a load."""
+    opened = np.array([server.connections for server in servers])
+    crowding = opened / weights + len(servers)
+    return np.asarray(crowding / (opened.sum() + len(servers)) / 2)

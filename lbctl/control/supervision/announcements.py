@@ -6,17 +6,18 @@ Pure but for the shares that were announced last: small moves add up until they 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lbctl.control.master import serving, wanted_share
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from lbctl.control.standing import Standings
     from lbctl.model import Configuration, Pool, SocketAddress
 
 WORTH = 0.05  # a share that moved so far since it was announced
+MOST = 10  # changes or shares in a line
 
 
 class Announcement(NamedTuple):
@@ -25,6 +26,13 @@ class Announcement(NamedTuple):
     kind: str
     subject: str
     text: str
+
+
+def of_change(number: int, told: str, changes: Sequence[str]) -> Announcement:
+    """What led to a generation; the first of its changes, for the generations have all of them."""
+    more = f"; and {len(changes) - MOST} more" if len(changes) > MOST else ""
+    text = f"{told}: {'; '.join(changes[:MOST])}{more}"
+    return Announcement("configuration", f"generation {number}", text)
 
 
 class Announcer:
@@ -39,6 +47,7 @@ class Announcer:
         self, configuration: Configuration, before: Standings, now: Standings
     ) -> list[Announcement]:
         """All that is worth a line."""
+        self._forget_all_but({pool.name for pool in configuration.pools})
         found = [*_states(configuration, before, now)]
         for pool in configuration.pools:
             found += self._served_by(configuration, now, pool)
@@ -78,8 +87,21 @@ class Announcer:
         ]
         if any(abs(new - old) >= WORTH for _, old, new in moves):
             self._shares[pool.name] = shares.given
-            parts = (f"{a} {old:.0%} -> {new:.0%}" for a, old, new in moves if old != new)
-            yield Announcement("load", pool.name, f"shares: {', '.join(parts)}")
+            yield Announcement("load", pool.name, f"shares: {_told(moves)}")
+
+    def _forget_all_but(self, pools: set[str]) -> None:
+        memories: tuple[dict[str, Any], ...] = (self._shares, self._served, self._problems)
+        for memory in memories:
+            for gone in memory.keys() - pools:
+                del memory[gone]
+
+
+def _told(moves: Sequence[tuple[SocketAddress, float, float]]) -> str:
+    """The largest moves that can be seen in whole percents, by address."""
+    seen = [(a, f"{old:.0%}", f"{new:.0%}", abs(new - old)) for a, old, new in moves]
+    seen = sorted((one for one in seen if one[1] != one[2]), key=lambda one: -one[3])
+    told = ", ".join(f"{a} {old} -> {new}" for a, old, new, _ in sorted(seen[:MOST]))
+    return f"{told} and {len(seen) - MOST} more" if len(seen) > MOST else told
 
 
 def _states(

@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lbctl.control.standing import Key
-    from lbctl.model import Configuration, Pool
+    from lbctl.model import Configuration
     from lbctl.switching.dataplane import Dataplane
 
-COUNTING = {Scheduler.LC, Scheduler.WLC, Scheduler.P2C}  # and every plugin
+# All others want to know how many connections are open, and so may every plugin.
+UNCOUNTED = set(Scheduler) - {Scheduler.LC, Scheduler.WLC, Scheduler.P2C}
 FIELDS = Totals._fields
 
 
@@ -45,7 +46,7 @@ class Counts:
 
     def open_connections(self, configuration: Configuration) -> dict[Key, int]:
         """The open connections of every back-end, where a scheduler asks for them."""
-        if not any(_counts(pool) for pool in configuration.pools):
+        if all(pool.scheduler in UNCOUNTED for pool in configuration.pools):
             return {}
         counts = self._dataplane.connections.count_by_backend()
         found: defaultdict[Key, int] = defaultdict(int)
@@ -64,7 +65,3 @@ class Counts:
                         index = index_of(vip, served_at(vip, backend.address))
                         if index is not None:
                             yield (member.name, backend.address), index
-
-
-def _counts(pool: Pool) -> bool:
-    return pool.scheduler in COUNTING or not isinstance(pool.scheduler, Scheduler)

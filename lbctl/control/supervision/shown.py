@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from lbctl.control import reports
@@ -10,13 +11,14 @@ from lbctl.control.journal import iso
 from lbctl.errors import NotFound
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Literal
 
     from lbctl.agent.wire import LoadReport
     from lbctl.control.health.passive import Inhibition
     from lbctl.control.resources.tracked import AgentState
     from lbctl.control.supervision.supervisor import Supervisor
-    from lbctl.model import Configuration, SocketAddress
+    from lbctl.model import Configuration, IPAddress, SocketAddress
 
 
 def health(
@@ -54,7 +56,8 @@ def _reason(reason: str, inhibition: Inhibition | None) -> str:
 
 def agents(supervisor: Supervisor, configuration: Configuration) -> list[reports.AgentStatus]:
     """All agents."""
-    return [_agent(state, configuration) for state in supervisor.resources.states()]
+    servers = _servers(configuration)
+    return [_agent(state, servers) for state in supervisor.resources.states()]
 
 
 def agent(
@@ -63,22 +66,28 @@ def agent(
     """One agent.  Raises NotFound."""
     for state in supervisor.resources.states():
         if state.agent.address == address:
-            return _agent(state, configuration)
+            return _agent(state, _servers(configuration))
     raise NotFound(f"there is no agent {address}; see `lbctl agent list`")
 
 
-def _agent(state: AgentState, configuration: Configuration) -> reports.AgentStatus:
+def _servers(configuration: Configuration) -> dict[IPAddress, set[SocketAddress]]:
+    """The back-ends of all pools, by host."""
+    found: defaultdict[IPAddress, set[SocketAddress]] = defaultdict(set)
+    for pool in configuration.pools:
+        for backend in pool.backends:
+            found[backend.address.address].add(backend.address)
+    return found
+
+
+def _agent(
+    state: AgentState, servers: Mapping[IPAddress, set[SocketAddress]]
+) -> reports.AgentStatus:
     agent, reading = state.agent, state.reading
     age = time.monotonic() - reading.at if reading else None
     how: Literal["fresh", "silent", "waiting"] = "waiting"
     if age is not None:
         how = "fresh" if age <= agent.stale else "silent"
-    here = {
-        b.address
-        for pool in configuration.pools
-        for b in pool.backends
-        if b.address.address == agent.address.address
-    }
+    here = servers.get(agent.address.address, set())
     return reports.AgentStatus(
         address=agent.address,
         kind=str(agent.kind),

@@ -34,9 +34,10 @@ class Totals(NamedTuple):
 
 
 class _Sample(NamedTuple):
-    """What was new at one time."""
+    """What was new at one time, within so many seconds."""
 
     time: float
+    seconds: float
     connections: int
 
 
@@ -59,7 +60,8 @@ class ObservedTraffic:
                 continue
             grown = total.connections - known[1]
             samples = self._samples.setdefault(key, deque())
-            samples.append(_Sample(now, grown if grown >= 0 else total.connections))
+            new = grown if grown >= 0 else total.connections
+            samples.append(_Sample(now, now - known[0], new))
             while samples[0].time < now - WINDOW:
                 samples.popleft()
 
@@ -70,7 +72,8 @@ class ObservedTraffic:
             return 0.0
         newest = samples[-1].time
         recent = [sample for sample in samples if sample.time > newest - RECENT]
-        return sum(sample.connections for sample in recent) / RECENT
+        seconds = sum(sample.seconds for sample in recent)
+        return sum(sample.connections for sample in recent) / seconds if seconds else 0.0
 
     def measured(self, keys: Sequence[Key]) -> list[float | None]:
         """The part of their new connections that each of *keys* got; None: too few to tell."""

@@ -20,10 +20,10 @@ HOG_FROM, HOG_TO, END = 60, 120, 200
 SETTLED = HOG_TO + 30
 AGENT = 1 - exp(-1 / 3)
 CAPACITIES = [(1, 1, 1), (1, 2, 4), (4, 1, 1), (1, 3)]
-LOADS = [0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95]
+LOADS = [0.1, 0.3, 0.5, 0.8, 0.9, 0.95]
 
 
-def run(scheduler, capacities, load, hog, noise=0.0, balance=Balance()):  # noqa: B008, PLR0913
+def run(scheduler, capacities, load, hog, noise=0.0, balance=Balance()):  # noqa: B008, PLR0913, PLR0917
     """Live through it second by second; gives the shares, a row for each second."""
     addresses = [SocketAddress.parse(f"10.0.1.{1 + i}:80") for i in range(len(capacities))]
     capacity, rate = np.array(capacities, float), load * sum(capacities)
@@ -54,7 +54,7 @@ def test_after_a_hog_the_shares_come_to_rest(scheduler, capacities, load):
     """
     30 s after its end no share moves by more than 0.05, be the hog small or large.
     """
-    for hog, noise in ((0.3, 0.0), (0.9, 0.0), (0.6, 0.02)):
+    for hog, noise in ((0.3, 0.02), (0.9, 0.0)):
         rest = run(scheduler, capacities, load, hog, noise)[SETTLED:]
 
         assert np.ptp(rest, axis=0).max() <= 0.05, f"hog {hog}, noise {noise}"
