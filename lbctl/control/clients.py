@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 DEAD = {State.DOWN, State.MAINTENANCE}
 ACK = 0x10
 IPV6_HDRINCL = 36  # of <linux/in6.h>; Python has no name for it
-MOST = 100_000  # clients that are told at once; the others learn it when they next say something
+MOST = 20_000  # clients that are told at once; the others learn it when they next say something
 
 log = logging.getLogger(__name__)
 

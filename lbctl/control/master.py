@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from lbctl.control.schedulers import move
+from lbctl.control.schedulers import is_known, move
 from lbctl.control.schedulers import slots as deal
 from lbctl.control.schedulers import weights as counting
 from lbctl.control.standing import NOTHING_FOUND, Standing, Standings
@@ -201,4 +201,5 @@ def _shares(found: Standings, who: Serving) -> tuple[float, ...]:
 
 def _hand(pool: Pool) -> Hand:
     backends = tuple((backend.address, wanted_share(backend)) for backend in pool.backends)
-    return str(pool.scheduler), backends, pool.table_size
+    name = str(pool.scheduler) if is_known(pool.scheduler) else Scheduler.MAGLEV.value
+    return name, backends, pool.table_size

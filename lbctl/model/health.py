@@ -7,6 +7,7 @@ What a check found is not here: that is the control processor's to know.
 from __future__ import annotations
 
 import re
+import shlex
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -72,7 +73,12 @@ class HttpCheck(Check):
 
 
 class UdpCheck(Check):
-    r"""A datagram is answered, with this where given; `\xNN` and the like stand for bytes."""
+    r"""
+    A datagram is answered, with this where given; `\xNN \n \r \t \0 \\` stand for bytes.
+
+    With neither, an empty datagram only asks whether the port is closed: silence counts as well,
+    also that of a dead host.
+    """
 
     check: Literal["udp"] = "udp"
     send: str = Field(default="", max_length=1000)
@@ -100,6 +106,15 @@ class ScriptCheck(Check):
     check: Literal["script"] = "script"
     command: str = Field(pattern=r"^/\S.*$")  # absolute; words are split as a shell does
 
+    @field_validator("command")
+    @classmethod
+    def _words(cls, text: str) -> str:
+        try:
+            shlex.split(text)
+        except ValueError as err:
+            raise ValueError(f"{text!r} cannot be split into words: {err}") from None
+        return text
+
 
 AnyCheck = Annotated[
     TcpCheck | HttpCheck | UdpCheck | IcmpCheck | GrpcCheck | ScriptCheck,
@@ -120,3 +135,11 @@ class Passive(Model):
     window: Seconds = 2.0
     inhibit: float = Field(default=5.0, ge=1, le=86400)
     inhibit_max: float = Field(default=3600.0, ge=1, le=86400)
+
+    @model_validator(mode="after")
+    def _growing(self) -> Self:
+        if self.inhibit_max < self.inhibit:
+            raise ValueError(
+                f"inhibit_max {self.inhibit_max:g} is less than inhibit {self.inhibit:g}"
+            )
+        return self

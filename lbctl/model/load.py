@@ -53,6 +53,10 @@ class Agent(Model):
             raise ValueError(
                 f"agent {self.address}: kind {self.kind} cannot be signed; no key_file"
             )
+        if self.path is not None and self.kind not in DEFAULT_PATHS:
+            raise ValueError(
+                f"agent {self.address}: kind {self.kind} is not asked by HTTP; no path"
+            )
         return self
 
 

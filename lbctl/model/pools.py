@@ -65,7 +65,9 @@ class State(StrEnum):
 
 PoolName = Annotated[str, Field(pattern=NAME)]
 # Whether somebody ships a scheduler of another name only the control processor can tell.
-SchedulerName = Scheduler | Annotated[str, Field(pattern=PLUGIN)]
+SchedulerName = Annotated[
+    Scheduler | Annotated[str, Field(pattern=PLUGIN)], Field(union_mode="left_to_right")
+]
 
 
 class Backend(Model):
@@ -132,6 +134,10 @@ class Pool(Model):
             raise ValueError(
                 f"pool {self.name!r}: VIPs, back-ends and clients in rules must be of one address "
                 f"family; make one pool for IPv4 and one for IPv6"
+            )
+        if self.health and self.health.to_vip and self.forward is not Forward.DSR:
+            raise ValueError(
+                f"pool {self.name!r}: to_vip is for dsr; only there a server has the VIP"
             )
         if self.forward is Forward.DSR:
             ports = {v.port for v in self.vips} - {ANY_PORT}

@@ -51,7 +51,17 @@ if TYPE_CHECKING:
     Deal = Callable[[Sequence[str], Sequence[int], int], npt.NDArray[np.uint16]]
     Dynamic = Callable[[Sequence[Server]], Array]
 
-__all__ = ["MAX_BACKENDS", "Server", "Shares", "dynamic", "is_dynamic", "names", "slots", "weights"]
+__all__ = [
+    "MAX_BACKENDS",
+    "Server",
+    "Shares",
+    "dynamic",
+    "is_dynamic",
+    "is_known",
+    "names",
+    "slots",
+    "weights",
+]
 
 MAX_BACKENDS = 1 << 16  # a slot is 16 bits wide
 
@@ -69,6 +79,11 @@ _WEIGHTLESS = {Scheduler.RR, Scheduler.LC}
 def names() -> tuple[str, ...]:
     """Every scheduler that a pool can have: our own, then the plugins that are installed."""
     return (*(scheduler.value for scheduler in Scheduler), *plugins.found())
+
+
+def is_known(name: str) -> bool:
+    """Whether there is a scheduler of that name; a plugin may have been uninstalled."""
+    return name in names()
 
 
 def is_dynamic(name: str) -> bool:

@@ -289,7 +289,10 @@ def load_of(report: LoadReport) -> float | None:
 
 def _moves(pool: Pool) -> bool:
     """Whether the shares of a pool may be other than its weights say."""
-    return schedulers.is_dynamic(str(pool.scheduler)) or pool.balance.slow_start > 0
+    name = pool.scheduler
+    if not schedulers.is_known(name):  # the distributor has a word for that
+        return True
+    return schedulers.is_dynamic(name) or pool.balance.slow_start > 0
 
 
 def _keys(configuration: Configuration) -> dict[Key, Pool]:

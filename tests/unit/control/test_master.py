@@ -324,3 +324,13 @@ def test_a_remembered_deal_cannot_be_written_to():
 def test_without_pools_there_are_no_services():
     """An empty switch."""
     assert Master().services(Configuration(), next_hop) == ()
+
+
+def test_a_scheduler_that_is_gone_is_maglev():
+    """A plugin may be uninstalled while a pool names it: the switch goes on by the weights."""
+    pools = [web(1, 1, scheduler="night-shift"), web(1, 1)]
+    gone, maglev = (
+        Master().services(configured(pools=[pool]), next_hop)[0].slots.tolist() for pool in pools
+    )
+
+    assert maglev == gone
