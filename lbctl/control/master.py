@@ -193,8 +193,9 @@ def _shares(found: Standings, who: Serving) -> tuple[float, ...]:
         for b, weight in zip(pool.backends, weights, strict=True)
     ]
     if known and not who.panicking:
-        given = [known.given.get(backend.address, 0.0) for backend in pool.backends]
-        if [share > 0 for share in given] == [share > 0 for share in asked]:
+        given = [known.given.get(backend.address, -1.0) for backend in pool.backends]
+        pairs = zip(given, asked, strict=True)
+        if any(given) and all(share == 0 or (share > 0 and weight) for share, weight in pairs):
             return tuple(given)
     return tuple(map(float, asked))
 

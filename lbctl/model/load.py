@@ -64,10 +64,11 @@ class Balance(Model):
     """
     How the master module moves shares; times in seconds, shares 0 to 1 of the pool.
 
-    *smoothing*: time constant of the average over reports.  *dead_band*: smaller changes of a share
-    are not made.  *step*: the most that a share moves in an interval.  *floor*: the least that a
-    back-end keeps, as a part of its configured share.  *slow_start*: a new or recovered back-end
-    comes to its share in so many seconds.
+    *smoothing*: time constant of the average over reports.  *dead_band*: a smaller change of a
+    share is not made unless it lasts.  *step*: the most that a share moves in an interval; both
+    shrink in proportion for a back-end whose configured share is under a quarter.  *floor*: the
+    least that a back-end keeps, as a part of its configured share.  *slow_start*: a new or
+    recovered back-end comes to its share in so many seconds.
     """
 
     interval: float = Field(default=1.0, ge=0.1, le=60)

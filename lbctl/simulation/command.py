@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import click
 
@@ -50,7 +50,11 @@ COLUMNS = (
     "--scheduler", "schedulers", multiple=True, metavar="NAME", help="Compare this; repeat it."
 )
 @click.option("--seconds", type=click.FloatRange(1, 86400), default=SECONDS, show_default=True)
-@click.option("--trace", type=click.File("r"), help="What happens to the servers; CSV, JSON lines.")
+@click.option(
+    "--trace",
+    type=click.Path(dir_okay=False),
+    help="What happens to the servers; CSV, JSON lines.",
+)
 @click.option(
     "--plot", "picture", type=click.Path(dir_okay=False), help="Write a picture; needs matplotlib."
 )
@@ -65,7 +69,7 @@ def simulate(  # noqa: PLR0913 - each is an option
     hogs: Sequence[str],
     schedulers: Sequence[str],
     seconds: float,
-    trace: IO[str] | None,
+    trace: str | None,
     picture: str | None,
     seed: int,
     output: str,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lbctl.control.schedulers import names
@@ -12,9 +13,9 @@ from lbctl.simulation.scenario import Hog, Scenario
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import IO
 
     from lbctl.simulation.engine import Run
+    from lbctl.simulation.scenario import Sample
 
 USUAL_LOAD = 0.6  # of all capacity, if no rate is given
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -27,7 +28,7 @@ def scenario(  # noqa: PLR0913 - each is an option
     rate: float | None,
     seconds: float,
     hogs: Sequence[str],
-    trace: IO[str] | None,
+    trace: str | None,
     seed: int,
 ) -> Scenario:
     """Make a scenario; servers are called a, b, c, ...  Raises UsageError with one line."""
@@ -38,7 +39,7 @@ def scenario(  # noqa: PLR0913 - each is an option
         rate=USUAL_LOAD * sum(capacities) if rate is None else rate,
         seconds=seconds,
         hogs=[_hog(text) for text in hogs],
-        trace=traces.read(trace) if trace else (),
+        trace=_trace(trace) if trace else (),
         seed=seed,
     )
     made.check()
@@ -51,6 +52,14 @@ def runs(told: Scenario, schedulers: Sequence[str]) -> list[Run]:
         if scheduler not in names():
             raise UsageError(f"no scheduler {scheduler!r}; there are {', '.join(names())}")
     return [Engine(told, scheduler).run() for scheduler in dict.fromkeys(schedulers)]
+
+
+def _trace(path: str) -> list[Sample]:
+    try:
+        with Path(path).open(encoding="utf-8") as file:
+            return traces.read(file)
+    except OSError as err:
+        raise UsageError(f"{path}: {err.strerror}; name a trace that can be read") from err
 
 
 def _hog(text: str) -> Hog:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
-PROGRAMS = ("lbctl", "lbctld", "make")
+PROGRAMS = ("lbctl", "lbctl-agent", "lbctl-resource-manager", "lbctld", "make")
 
 
 class Command(NamedTuple):

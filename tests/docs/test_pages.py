@@ -7,10 +7,18 @@ from contextlib import suppress
 import click
 import pytest
 
+from lbctl.agent.cli import cli as lbctl_agent
 from lbctl.cli import cli
 from lbctl.control.daemon import main as lbctld
+from lbctl.control.resources.command import main as resource_manager
 from tests.docs import pages
 
+PROGRAMS = {
+    "lbctl": cli,
+    "lbctld": lbctld,
+    "lbctl-agent": lbctl_agent,
+    "lbctl-resource-manager": resource_manager,
+}
 PAGES = pages.pages()
 COMMANDS = [command for page in PAGES for command in pages.commands(page)]
 INLINE = sorted({command for page in PAGES for command in pages.inline(page)})
@@ -31,10 +39,9 @@ def understand(command, words, parent=None):
             understand(sub, rest, context)
 
 
-def find(words):
+def find(found, words):
     """Find the command that the first of *words* name, as far as they are names of commands."""
-    found = cli
-    context = click.Context(cli)
+    context = click.Context(found)
     for word in words:
         if not isinstance(found, click.Group):
             break
@@ -48,7 +55,8 @@ def test_there_are_pages_and_commands():
     Nothing found would be nothing wrong.
     """
     assert "README.md" in PAGES
-    assert {"make", "lbctl", "lbctld"} == {command.words[0] for command in COMMANDS}
+    found = {command.words[0] for command in COMMANDS}
+    assert {"make", "lbctl", "lbctld", "lbctl-agent"} <= found <= {"make", *PROGRAMS}
     assert INLINE
 
 
@@ -75,7 +83,7 @@ def test_commands_are_understood(command):
         assert set(words) <= TARGETS
     else:
         with suppress(click.exceptions.Exit):  # --help, --version
-            understand(lbctld if program == "lbctld" else cli, words)
+            understand(PROGRAMS[program], words)
 
 
 @pytest.mark.parametrize("text", INLINE)
@@ -87,7 +95,7 @@ def test_commands_in_sentences_exist(text):
     if program == "make":
         assert set(words) <= TARGETS
     else:
-        find([word for word in words if not word.startswith("-")])
+        find(PROGRAMS[program], [word for word in words if not word.startswith("-")])
 
 
 @pytest.mark.parametrize(

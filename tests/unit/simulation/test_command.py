@@ -83,6 +83,17 @@ def test_a_trace_is_played(tmp_path):
     assert found["shares"]["b"] < 0.2
 
 
+def test_a_trace_that_is_not_there(tmp_path):
+    """
+    One line that names it.
+    """
+    result = simulate("--trace", str(tmp_path / "gone.csv"))
+
+    assert 2 == result.exit_code
+    assert "gone.csv: No such file or directory" in result.stderr
+    assert 1 == len(result.stderr.splitlines())
+
+
 def test_capacities_and_weights():
     """
     As many servers as numbers; one number is for all.
@@ -99,12 +110,11 @@ def test_the_table():
     """
     One line for each scheduler, with titles.
     """
-    lines = simulate("--seconds", "5", "--scheduler", "maglev").stdout.splitlines()
+    titles, line = simulate("--seconds", "5", "--scheduler", "maglev").stdout.splitlines()
 
-    assert ["SCHEDULER", "LOAD", "LOAD-P99", "SPREAD", "MS", "MS-P99", "SLOTS-MOVED"] == lines[
-        0
-    ].split()
-    assert "maglev" == lines[1].split()[0]
+    expected = ["SCHEDULER", "LOAD", "LOAD-P99", "SPREAD", "MS", "MS-P99", "SLOTS-MOVED"]
+    assert expected == titles.split()
+    assert "maglev" == line.split()[0]
 
 
 @pytest.mark.parametrize(
