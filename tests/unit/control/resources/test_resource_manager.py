@@ -158,7 +158,7 @@ def test_without_asking_nobody_is_asked():
     async def run():
         manager = Watched()
         async with serving(counted) as one:
-            told = agent(one, ORCA)
+            told = agent(one, ORCA, stale=0.5)
             async with manager.running():
                 manager.follow([told], asking=False)
                 manager.take([(told.address, LoadReport(cpu=0.75), 0.0)])
