@@ -69,6 +69,7 @@ def run(options: Options) -> None:
     """Be the control processor until a signal comes."""
     os.umask(0o077)
     host.limit_heaps()
+    host.raise_limits()
     host.require_privileges()
     if options.netns:
         host.enter_netns(options.netns)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import os
+import resource
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,6 +41,13 @@ def limit_heaps() -> None:
     if hasattr(_libc, "mallopt"):
         _libc.mallopt(M_ARENA_MAX, 1)
         _libc.mallopt(M_MMAP_THRESHOLD, LARGE)
+
+
+def raise_limits() -> None:
+    """Allow as many open files as there may be: one for each agent, and each check under way."""
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if now < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def require_privileges(status: Path = Path("/proc/self/status")) -> None:

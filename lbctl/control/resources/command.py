@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import resource
 import signal
 import socket
 import ssl
@@ -21,7 +20,7 @@ import click
 import httpx
 
 from lbctl import __version__
-from lbctl.control import logs
+from lbctl.control import host, logs
 from lbctl.control.notify import notify
 from lbctl.control.resource_manager import ResourceManager
 from lbctl.control.resources.remote import Remote
@@ -67,9 +66,7 @@ class Switch(NamedTuple):
 
 def run(switch: Switch, manager: ResourceManager, interval: float, push_listen: str | None) -> None:
     """Be the resource manager of *switch* until SIGTERM or SIGINT."""
-    some, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if some < most:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a connection for each agent
+    host.raise_limits()
     with ExitStack() as cleanup:
         push = cleanup.enter_context(push_socket(push_listen)) if push_listen else None
         with suppress(asyncio.CancelledError):
