@@ -159,7 +159,8 @@ struct lb_backend {
 	__u16 flags;         /* of the service */
 	__u16 sum_address;   /* one's complement difference VIP -> back-end: addresses, */
 	__u16 sum_transport; /* and addresses with ports */
-	__u8 spare[16];
+	__u16 shared;        /* which server it is, if several services have it: 1 and more */
+	__u8 spare[14];
 };
 
 enum lb_connection_state {
@@ -173,7 +174,8 @@ enum lb_connection_state {
 	LB_STATE_FIN_CLIENT = 8, /* that side has finished or reset */
 	LB_STATE_FIN_SERVER = 16,
 	LB_STATE_ANSWERED = 32, /* the server answered the SYN */
-	LB_STATE_WITHHELD = 64, /* a reset of a server was, once */
+	LB_STATE_WITHHELD = 64, /* a reset of this server was, instead of an answer */
+	LB_STATE_SPENT = 128,   /* no reset will be: one was, or there is no other server */
 };
 
 enum lb_connection_key {
@@ -277,6 +279,7 @@ struct lb_control {
 	__u16 timeout[8];    /* ticks, by state */
 	__u16 route_version; /* 1 to 255; connections with another look their route up */
 	__u16 spare[3];
+	__u64 zero; /* for ever, and the verifier does not know: see room.h */
 	struct lb_hash_keys hash[2];
 };
 

@@ -5,11 +5,12 @@
 #ifndef LB_PACKET_H
 #define LB_PACKET_H
 
-/* What a server's packet says of the server itself: counted, for whoever watches it. */
+/* What a packet says of a server itself: counted, for whoever watches it. */
 enum lb_news {
 	LB_NEWS_NONE,
 	LB_NEWS_ANSWERED, /* it takes the connection */
 	LB_NEWS_REFUSED,
+	LB_NEWS_SILENT, /* so says the client: of the back-end tried before */
 };
 
 struct lb_packet {
@@ -37,17 +38,17 @@ struct lb_packet {
 	__u32 buffer;               /* 0 or 1, read once */
 
 	/* connection, select */
-	__u64 rivals;   /* back-ends of the client's other connections, plus one: four of 16 bits */
+	__u64 rivals;   /* shared servers of the client's other connections: four of 16 bits */
 	__u64 key;      /* fingerprint of the client */
 	__u64 room_key; /* of the entry that makes room for it */
 	struct lb_backend *backend;
 	struct lb_connection *connection; /* NULL: untracked */
+	struct lb_run run;                /* of the slots that it may take; aligned as one number */
 	__u32 connection_index;
 	__u16 backend_index;
-	__u16 previous;    /* the back-end tried before, plus one; 0: none */
-	__u16 now;         /* in ticks */
-	__u8 news;         /* enum lb_news */
-	struct lb_run run; /* of the slots that it may take */
+	__u16 previous; /* the back-end tried before, plus one; 0: none */
+	__u16 now;      /* in ticks */
+	__u8 news;      /* enum lb_news */
 
 	/* route, rewrite */
 	__u16 mtu; /* that the packet exceeds */

@@ -30,7 +30,8 @@ LB_TABLE("array", u32, struct lb_service, services, 2 * LB_DIRECTORY, LB_MMAPABL
 LB_TABLE("array", u32, u64, displacements, 2 * LB_GROUPS, LB_MMAPABLE);
 LB_TABLE("array", u32, struct lb_slots, slots, 2 * LB_SLOT_LINES, LB_MMAPABLE);
 LB_TABLE("array", u32, struct lb_backend, backends, 2 * LB_BACKENDS, LB_MMAPABLE);
-LB_TABLE("lpm_trie", struct lb_rule_key, struct lb_run, rules, 2 * LB_RULES, LB_NO_PREALLOC);
+/* One more than two buffers hold: kernels before 6.13 want room for an entry that they replace. */
+LB_TABLE("lpm_trie", struct lb_rule_key, struct lb_run, rules, 2 * LB_RULES + 1, LB_NO_PREALLOC);
 
 /* Connections: hot entries in sets of one cache line, and their details beside them. */
 LB_TABLE("array", u32, struct lb_connection_set, connections, LB_SETS, LB_MMAPABLE);

@@ -19,8 +19,8 @@
 
 static __u64 (*lb_jiffies)(void) = (void *)118; /* bpf_jiffies64: inlined, a load */
 
-static __always_inline __u32 lb_hash(const struct lb_hash_keys *keys, const struct lb_packet *pkt,
-				     const __u64 client[2], __u32 ports)
+static __always_inline __u64 lb_hash_address(const struct lb_hash_keys *keys,
+					     const struct lb_packet *pkt, const __u64 client[2])
 {
 	const __u32 *words = (const __u32 *)client;
 	__u64 sum;
@@ -30,7 +30,13 @@ static __always_inline __u32 lb_hash(const struct lb_hash_keys *keys, const stru
 		      keys->address[2] * words[2];
 	else
 		sum = keys->base_mapped;
-	sum += keys->address[3] * words[3] + keys->ports * ports;
+	return sum + keys->address[3] * words[3];
+}
+
+static __always_inline __u32 lb_hash(const struct lb_hash_keys *keys, const struct lb_packet *pkt,
+				     const __u64 client[2], __u32 ports)
+{
+	__u64 sum = lb_hash_address(keys, pkt, client) + keys->ports * ports;
 	if (!lb_is_tcp(pkt))
 		sum += keys->udp;
 	return sum >> 32;
@@ -202,7 +208,8 @@ static __always_inline int lb_withhold_reset(struct lb_packet *pkt, __u8 state)
 	if (!pkt->server || !(pkt->tcp_flags & LB_TCP_RST) || !lb_is_asking(state))
 		return 0;
 	pkt->news = LB_NEWS_REFUSED;
-	return !(state & LB_STATE_WITHHELD) && (pkt->backend->flags & LB_SERVICE_MULTIPLE);
+	return !(state & (LB_STATE_WITHHELD | LB_STATE_SPENT)) &&
+	       (pkt->backend->flags & LB_SERVICE_MULTIPLE);
 }
 
 /*
@@ -231,13 +238,13 @@ static __always_inline int lb_starts_over(const struct lb_packet *pkt, __u8 stat
 }
 
 /*
- * A connection whose server died, in a pool that tells its clients: whatever they say next is
- * answered by a reset.
+ * Is its server dead, in a pool that tells its clients?  Whatever they say next is answered by a
+ * reset.  Their own resets go on: the server may be less dead than it seems.
  */
 static __always_inline int lb_is_lost(const struct lb_packet *pkt)
 {
 	return LB_WITH_RESET_DOWN && pkt->service && lb_is_tcp(pkt) &&
-	       pkt->backend->state == LB_BACKEND_DOWN &&
+	       pkt->backend->state == LB_BACKEND_DOWN && !(pkt->tcp_flags & LB_TCP_RST) &&
 	       (pkt->service->flags & LB_SERVICE_RESET_DOWN);
 }
 
@@ -272,13 +279,17 @@ static __always_inline int lb_connection(struct lb_packet *pkt)
 	if (!lb_find_in(pkt, pkt->key, lb_first_set(pkt->key)) &&
 	    !lb_find_in(pkt, pkt->key, lb_second_set(pkt->key)))
 		return LB_CONTINUE;
-	if (pkt->service && lb_is_syn(pkt) && lb_is_asking(pkt->connection->state))
+	if (pkt->service && lb_is_syn(pkt) && lb_is_asking(pkt->connection->state)) {
 		pkt->previous = pkt->backend_index + 1;
+		if (!(pkt->connection->state & LB_STATE_WITHHELD)) /* that refusal was counted */
+			pkt->news = LB_NEWS_SILENT;
+	}
 	if (unlikely(lb_starts_over(pkt, pkt->connection->state))) {
 		pkt->backend = NULL;
 		return LB_CONTINUE;
 	}
 	if (unlikely(lb_is_lost(pkt))) {
+		pkt->connection->last_used = pkt->now; /* or the next packet would be a stranger's */
 		pkt->connection->state = LB_STATE_CLOSED | LB_STATE_FIN_SERVER;
 		return LB_RESET_DOWN;
 	}

@@ -46,7 +46,7 @@ static __always_inline void lb_count_backend(const struct lb_packet *pkt, __u32 
 	counter->bytes_in += pkt->length;
 	if (pkt->delivered == LB_TO_BACKEND_NEW)
 		counter->connections++;
-	if (unlikely(pkt->previous)) {
+	if (unlikely(pkt->news == LB_NEWS_SILENT)) {
 		silent = lb_traffic_of(cpu, pkt->previous - 1);
 		if (silent)
 			silent->retries++;

@@ -32,10 +32,17 @@ static __always_inline __u32 lb_room_of(const struct lb_packet *pkt, struct lb_c
 	return LB_ROOM_NONE;
 }
 
-/* The better of what @best is so far and the entries of one set. */
-static __always_inline __u32 lb_room_in(struct lb_packet *pkt, __u32 index, __u32 best)
+/*
+ * The better of what @best is so far and the entries of one set.
+ *
+ * The verifier must not tell one kind of room from another, or it follows each of them, of eight
+ * entries, through all that comes behind.  So a zero that it does not know is added, and the choice
+ * is made by masks, without a branch.
+ */
+static __always_inline __u64 lb_room_in(struct lb_packet *pkt, __u32 index, __u64 best)
 {
 	struct lb_connection_set *set = connections.lookup(&index);
+	__u64 zero = pkt->control->zero;
 	int i;
 
 	if (unlikely(!set))
@@ -43,13 +50,13 @@ static __always_inline __u32 lb_room_in(struct lb_packet *pkt, __u32 index, __u3
 #pragma unroll
 	for (i = 0; i < LB_WAYS; i++) {
 		__u64 key = *(volatile __u64 *)&set->way[i].key;
-		__u32 room = lb_room_of(pkt, &set->way[i], key);
+		__u64 room = lb_room_of(pkt, &set->way[i], key) + zero;
+		__u64 better = (__s64)(best - room) >> 63; /* all bits, or none */
 
-		if (room > best) {
-			best = room;
-			pkt->room_key = key;
-			pkt->connection_index = index * LB_WAYS + i;
-		}
+		asm volatile("" : "+r"(better)); /* or the compiler makes it a branch again */
+		best ^= (best ^ room) & better;
+		pkt->room_key ^= (pkt->room_key ^ key) & better;
+		pkt->connection_index ^= (pkt->connection_index ^ (index * LB_WAYS + i)) & better;
 	}
 	return best;
 }
@@ -66,7 +73,7 @@ static __always_inline struct lb_connection *lb_entry_at(__u32 index)
 /* Finds pkt->connection, the entry to write; 0 if both sets are full of live connections. */
 static __always_inline int lb_make_room(struct lb_packet *pkt)
 {
-	__u32 best = LB_ROOM_FREE;
+	__u64 best = LB_ROOM_FREE;
 
 	if (pkt->connection) {
 		pkt->room_key = pkt->key;

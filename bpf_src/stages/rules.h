@@ -3,7 +3,8 @@
  * The rules of a service: some new connections have a run of slots of their own.
  *
  * A rule for the packet's port goes before one for any port; of several the longest prefix of the
- * client's address wins.  Without a rule it is the service's own run.
+ * client's address wins.  Without a rule it is the service's own run.  A run with a single server
+ * has a single slot.
  */
 #ifndef LB_RULES_H
 #define LB_RULES_H

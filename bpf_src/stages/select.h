@@ -27,7 +27,7 @@ static __always_inline __u32 lb_slot_hash(const struct lb_packet *pkt)
 
 	if (likely(!(pkt->service->flags & LB_SERVICE_BY_ADDRESS)))
 		return pkt->key >> 32;
-	hash = lb_hash(&pkt->control->hash[0], pkt, pkt->source, 0);
+	hash = lb_hash_address(&pkt->control->hash[0], pkt, pkt->source) >> 32;
 	return (hash * 0xD6E8FEB86659FD93ULL) >> 32;
 }
 
@@ -43,28 +43,25 @@ static __always_inline void lb_find_rivals(struct lb_packet *pkt)
 		__u32 index = i < LB_WAYS ? lb_first_set(pkt->key) : lb_second_set(pkt->key);
 		struct lb_connection_set *set = connections.lookup(&index);
 		struct lb_connection *entry;
+		struct lb_backend *other;
 
 		if (!set)
 			return;
 		entry = &set->way[i % LB_WAYS];
-		if (entry->key == pkt->key && entry != pkt->connection && !lb_expired(pkt, entry))
-			pkt->rivals = pkt->rivals << 16 | (__u16)(entry->backend + 1);
+		if (entry->key != pkt->key || entry == pkt->connection || lb_expired(pkt, entry))
+			continue;
+		other = lb_backend_at(pkt, entry->backend);
+		if (other && other->shared)
+			pkt->rivals = pkt->rivals << 16 | other->shared;
 	}
 }
 
-/* Is one of the rivals to that server? */
-static __always_inline int lb_clashes(struct lb_packet *pkt, const struct lb_backend *backend)
+/* Is one of the rivals to that server?  Where it is, 16 bits of @lanes are zero. */
+static __always_inline int lb_clashes(const struct lb_packet *pkt, __u16 shared)
 {
-	__u64 rivals;
+	__u64 lanes = pkt->rivals ^ shared * 0x0001000100010001ULL;
 
-	for (rivals = pkt->rivals; rivals; rivals >>= 16) {
-		struct lb_backend *other = lb_backend_at(pkt, (rivals & 0xffff) - 1);
-
-		if (other && (other->flags & LB_SERVICE_SHARED) && other->port == backend->port &&
-		    lb_same(other->address, (const __u64 *)backend->address))
-			return 1;
-	}
-	return 0;
+	return !!((lanes - 0x0001000100010001ULL) & ~lanes & 0x8000800080008000ULL);
 }
 
 /*
@@ -84,9 +81,6 @@ static __always_inline int lb_pick(struct lb_packet *pkt)
 		return LB_DROP_NO_BACKEND;
 	if (LB_WITH_SHARED && (pkt->service->flags & LB_SERVICE_SHARED))
 		lb_find_rivals(pkt);
-#if LB_WITH_RULES /* else the verifier follows every way here through every turn of the loop */
-#pragma unroll
-#endif
 	for (i = 0; i < LB_PICKS; i++) {
 		struct lb_backend *backend;
 		__u32 index = lb_slot(pkt, hash);
@@ -97,8 +91,7 @@ static __always_inline int lb_pick(struct lb_packet *pkt)
 			return LB_DROP_INTERNAL;
 		if (pkt->previous == index + 1 && i < LB_PICKS - 1)
 			continue;
-		if (LB_WITH_SHARED && (backend->flags & LB_SERVICE_SHARED) &&
-		    lb_clashes(pkt, backend)) {
+		if (LB_WITH_SHARED && backend->shared && lb_clashes(pkt, backend->shared)) {
 			verdict = LB_DROP_TUPLE_CLASH;
 			continue;
 		}
@@ -118,12 +111,12 @@ static __always_inline __u8 lb_first_state(const struct lb_packet *pkt, __u8 bef
 	if (!lb_is_syn(pkt))
 		return pkt->tcp_flags & LB_TCP_FIN ? LB_STATE_CLOSING | LB_STATE_FIN_CLIENT :
 						     LB_STATE_ESTABLISHED;
-	if ((before & LB_STATE_MASK) != LB_STATE_HALF_OPEN)
+	if (LB_WITH_RULES && pkt->run.slots == 1) /* its service has others, but not for it */
+		return LB_STATE_HALF_OPEN | LB_STATE_SPENT;
+	if (!pkt->previous || !(before & (LB_STATE_WITHHELD | LB_STATE_SPENT)) ||
+	    pkt->previous == pkt->backend_index + 1) /* no luck: it may be withheld once more */
 		return LB_STATE_HALF_OPEN;
-	before &= LB_STATE_WITHHELD;
-	if (pkt->previous == pkt->backend_index + 1)
-		before = 0; /* no luck: what this server says may be withheld once more */
-	return LB_STATE_HALF_OPEN | before;
+	return LB_STATE_HALF_OPEN | LB_STATE_SPENT;
 }
 
 static __always_inline void lb_write_detail(struct lb_packet *pkt)
@@ -241,7 +234,9 @@ static __always_inline int lb_select(struct lb_packet *pkt)
 	verdict = lb_pick(pkt);
 	if (verdict != LB_CONTINUE)
 		return verdict;
-	pkt->delivered = LB_TO_BACKEND_NEW;
+	/* a SYN that finds nobody else is of the connection that there is */
+	pkt->delivered = pkt->previous == pkt->backend_index + 1 ? LB_TO_BACKEND :
+								   LB_TO_BACKEND_NEW;
 	if (!room || !lb_insert(pkt)) {
 		pkt->delivered = LB_TO_BACKEND_UNTRACKED;
 		pkt->connection = NULL;
