@@ -38,8 +38,10 @@ static __always_inline void lb_count_backend(const struct lb_packet *pkt, __u32 
 	if (pkt->server) {
 		counter->packets_out++;
 		counter->bytes_out += pkt->length;
-		counter->answers += pkt->news == LB_NEWS_ANSWERED;
-		counter->resets += pkt->news == LB_NEWS_REFUSED;
+		if (unlikely(pkt->news == LB_NEWS_ANSWERED))
+			counter->answers++;
+		else if (unlikely(pkt->news == LB_NEWS_REFUSED))
+			counter->resets++;
 		return;
 	}
 	counter->packets_in++;

@@ -61,6 +61,25 @@ static __always_inline __u64 lb_room_in(struct lb_packet *pkt, __u32 index, __u6
 	return best;
 }
 
+/* A free entry of one set, which needs no comparison: most new connections find one. */
+static __always_inline int lb_free_in(struct lb_packet *pkt, __u32 index)
+{
+	struct lb_connection_set *set = connections.lookup(&index);
+	int i;
+
+	if (unlikely(!set))
+		return 0;
+#pragma unroll
+	for (i = 0; i < LB_WAYS; i++) {
+		if (*(volatile __u64 *)&set->way[i].key != LB_KEY_FREE)
+			continue;
+		pkt->room_key = LB_KEY_FREE;
+		pkt->connection_index = index * LB_WAYS + i;
+		return 1;
+	}
+	return 0;
+}
+
 /* The entry of that index.  One place for all: the verifier need not tell four ways apart. */
 static __always_inline struct lb_connection *lb_entry_at(__u32 index)
 {
@@ -73,17 +92,17 @@ static __always_inline struct lb_connection *lb_entry_at(__u32 index)
 /* Finds pkt->connection, the entry to write; 0 if both sets are full of live connections. */
 static __always_inline int lb_make_room(struct lb_packet *pkt)
 {
-	__u64 best = LB_ROOM_FREE;
+	__u64 best;
 
 	if (pkt->connection) {
 		pkt->room_key = pkt->key;
-	} else {
+	} else if (!lb_free_in(pkt, lb_first_set(pkt->key))) {
 		best = lb_room_in(pkt, lb_first_set(pkt->key), LB_ROOM_NONE);
 		if (best < LB_ROOM_EXPIRED)
 			best = lb_room_in(pkt, lb_second_set(pkt->key), best);
+		if (best == LB_ROOM_NONE)
+			return 0;
 	}
-	if (best == LB_ROOM_NONE)
-		return 0;
 	pkt->connection = lb_entry_at(pkt->connection_index);
 	return !!pkt->connection;
 }
