@@ -13,7 +13,17 @@ from bench.support import machine
 from bench.support.report import Report, WrongVerdict
 from lbctl.errors import LbctlError
 
-NAMES = ("packet_path", "publish", "connection_count", "daemon", "end_to_end")
+NAMES = (
+    "packet_path",
+    "publish",
+    "republish",
+    "connection_count",
+    "daemon",
+    "end_to_end",
+    "agents",
+    "server_dies",
+    "load_shift",
+)
 
 
 def _options() -> argparse.Namespace:

@@ -49,6 +49,14 @@ def _caches() -> Iterator[str]:
 
 
 @contextmanager
+def locked() -> Iterator[None]:
+    """Hold the one lock that all measurements take."""
+    with (Path(tempfile.gettempdir()) / _LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
 def alone(cpu: int | None = None, *, first: bool = False) -> Iterator[int]:
     """
     Hold the one lock that all measurements take, and keep to one CPU; yields which.
@@ -58,8 +66,7 @@ def alone(cpu: int | None = None, *, first: bool = False) -> Iterator[int]:
     """
     before, nice = os.sched_getaffinity(0), os.getpriority(os.PRIO_PROCESS, 0)
     cpu = max(before) if cpu is None else cpu
-    with (Path(tempfile.gettempdir()) / _LOCK).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked():
         os.sched_setaffinity(0, {cpu})
         if first:
             os.setpriority(os.PRIO_PROCESS, 0, _FIRST)
@@ -68,3 +75,8 @@ def alone(cpu: int | None = None, *, first: bool = False) -> Iterator[int]:
         finally:
             os.sched_setaffinity(0, before)
             os.setpriority(os.PRIO_PROCESS, 0, nice)
+
+
+def long_rounds(rounds: int) -> int:
+    """How many of a measurement of which each takes minutes."""
+    return max(1, rounds // 5)

@@ -60,17 +60,19 @@ class Row:
 
 @dataclass
 class Report:
-    """What one measurement found."""
+    """What one measurement found; *series*: what it saw in time, in JSON only, to be plotted."""
 
     title: str
     mode: str
     rows: list[Row] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    series: list[dict[str, Any]] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         rows = [row.as_dict() for row in self.rows]
-        return {"title": self.title, "mode": self.mode, "rows": rows, "notes": self.notes}
+        found = {"title": self.title, "mode": self.mode, "rows": rows, "notes": self.notes}
+        return {**found, "series": self.series} if self.series else found
 
     def text(self) -> str:
         """For people."""

@@ -40,6 +40,9 @@ def busy(switch):
     switch.busy = False
 
 
+TURNS = 40  # publishes
+
+
 def publish(switch, name, chance):
     """Publish X or Y, in an order that gives the indices new meanings."""
     services = []
@@ -74,7 +77,7 @@ def test_packets_see_whole_generations(switch):
     path = str(next((switch.pins / "programs").iterdir()))
     asks = [frame for _, frame in cases], [loner.asks("A")] * 64
     with reading(path, *asks) as readers:
-        for turn in range(40):
+        for turn in range(TURNS):
             switch.connections.flush()
             publish(switch, "YX"[turn % 2], chance)
 
@@ -92,7 +95,9 @@ def test_packets_see_whole_generations(switch):
     assert sum(map(len, SERVERS.values())) == len(places)
     counts = switch.verdicts()
     assert {syscall.REDIRECT} == {action for _, action, _ in readers[1].seen}
-    assert readers[1].seen.total() == counts[Verdict.TO_BACKEND_UNTRACKED]
+    # and, at most once a flush, a SYN whose entry was being forgotten that very moment
+    untracked = counts[Verdict.TO_BACKEND_UNTRACKED] - readers[1].seen.total()
+    assert 0 <= untracked <= TURNS
     assert Verdict.DROP_INTERNAL not in counts
 
 
