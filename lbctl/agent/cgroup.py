@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import psutil
 
 from lbctl.agent import trees
-from lbctl.agent.machine import INTERVAL, SMOOTHING
-from lbctl.agent.readings import Average, Growth, SourceError
+from lbctl.agent.machine import INTERVAL, CpuAverage
+from lbctl.agent.readings import Growth, SourceError
 from lbctl.agent.wire import LoadReport
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class CgroupProbe:
         self._clock = clock
         self._elapsed = Growth()
         self._used: defaultdict[int, Growth] = defaultdict(Growth)
-        self._average = Average(SMOOTHING)
+        self._average = CpuAverage()
         self._cpu: float | None = None
 
     async def sample(self) -> LoadReport:

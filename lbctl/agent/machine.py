@@ -13,6 +13,8 @@ from lbctl.agent.wire import LoadReport
 
 INTERVAL = 0.5  # seconds between two looks
 SMOOTHING = 3.0  # seconds; a share that follows every blink of the CPU would never rest
+FULL = 0.95  # of the CPU in use: then requests wait
+HASTE = 3.0  # times sooner a CPU that is full is believed: its server cannot wait
 
 
 def used_cpu() -> tuple[float, float]:
@@ -30,6 +32,17 @@ def used_memory() -> float:
     return min(1.0, max(0.0, 1 - memory.available / memory.total))
 
 
+class CpuAverage:
+    """The use of a CPU, averaged; quick to say that it is full, and slow to say that it is not."""
+
+    def __init__(self) -> None:
+        self._average = Average(SMOOTHING)
+
+    def add(self, part: float, elapsed: float) -> float:
+        """Take in the *part* that was in use over the last *elapsed* seconds; give the average."""
+        return self._average.add(part, elapsed * (HASTE if part >= FULL else 1))
+
+
 class MachineProbe:
     """CPU and memory of the whole machine."""
 
@@ -38,7 +51,7 @@ class MachineProbe:
         self.interval = INTERVAL
         self._cpu = cpu
         self._busy, self._total = Growth(), Growth()
-        self._average = Average(SMOOTHING)
+        self._average = CpuAverage()
         self._last: float | None = None
 
     async def sample(self) -> LoadReport:

@@ -16,6 +16,7 @@ from lbctl.agent.wire import LoadReport
 
 STEPS = 10  # of the fluid in a second
 AGENT_AVERAGE = 3.0  # seconds: time constant of the agent's averages
+AGENT_FULL, AGENT_HASTE = 0.95, 3.0  # a CPU in use so far is believed so many times sooner
 DELAY = 1.0  # seconds from a report to the distributor
 STARVED = 0.02  # of its CPU a server gets, however much else runs there
 
@@ -63,7 +64,8 @@ class Server:
         return self.reports[0][1], now - self.reports[0][0]
 
     def _report(self, now: float, seconds: float) -> None:
-        new = 1 - exp(-seconds / AGENT_AVERAGE)
+        haste = AGENT_HASTE if self.busy >= AGENT_FULL else 1
+        new = 1 - exp(-seconds * haste / AGENT_AVERAGE)
         before = self.busy if self.cpu is None else self.cpu
         self.cpu = before + new * (self.busy - before)
         report = LoadReport(

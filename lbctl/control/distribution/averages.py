@@ -12,6 +12,7 @@ from math import exp
 from typing import TYPE_CHECKING
 
 from lbctl.agent.wire import LoadReport
+from lbctl.control.schedulers.loads import load
 from lbctl.control.schedulers.server import Server
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ SMOOTHED = ("cpu", "memory", "utilization", "requests_per_second", "execution_se
 AGENT_LAG = 4.0  # seconds: the agent's own averages, and the way to us
 CONNECTIONS_LAG = 3.0  # seconds at most: longer, and the connection schedulers would swing
 OUTLIER = 4.0  # times the average: the most that one response time counts for
+HASTE = 1 / 2  # of the time constant, for a report that says "full": that server cannot wait
+FULL = 0.9  # of a load: from here on it says little of how much more is asked for
 SAME = 1e-3  # seconds: two arrivals nearer than this are one
 
 
@@ -69,9 +72,10 @@ class Averages:
         Say it as the schedulers want it.
 
         The load of a server that has had little so far says little of how it would bear its share.
+        One that is full would be full with less, too: its load belongs to the share it has now.
         """
         tried = min(1.0, self.share / self.given) if self.given > 0 else 1.0
-        return Server(
+        server = Server(
             name=str(member.address),
             weight=weight,
             connections=self.connections,
@@ -81,6 +85,9 @@ class Averages:
             response_seconds=self.response_seconds,
             share=tried * self.share + (1 - tried) * self.given,
         )
+        full = min(max(((load(server) or 0.0) - FULL) / (1 - FULL), 0.0), 1.0)
+        now = min(server.share, self.given)
+        return server._replace(share=server.share + full * (now - server.share))
 
     def _respond(self, seconds: float | None, new: float) -> None:
         old = self.response_seconds
@@ -98,6 +105,8 @@ class Averages:
         if self.report is None or self.arrival is None:
             self.report, self.share = member.report, self.lagged
         elif arrival > self.arrival + SAME:
+            if _is_full(member.report):
+                smoothing *= HASTE
             new = _part(arrival - self.arrival, smoothing)
             self.report = _between(self.report, member.report, new)
             self.share += new * (self.lagged - self.share)
@@ -109,6 +118,11 @@ class Averages:
 def _part(passed: float, constant: float) -> float:
     """The part of an average that is new after *passed* seconds, with that time constant."""
     return 1.0 - exp(-passed / constant) if constant > 0 else 1.0
+
+
+def _is_full(report: LoadReport) -> bool:
+    """Whether CPU or utilization say that there is hardly any more to be had."""
+    return max(report.cpu or 0.0, report.utilization or 0.0) >= FULL
 
 
 def _between(old: LoadReport, new: LoadReport, part: float) -> LoadReport:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float64]
 
 NEARLY_FULL = 0.9  # a queue grows long from here on
-HIDDEN = 2.0  # for each percent above that, so many more that a full CPU does not show
+HIDDEN = 0.5  # for each percent above that, so many more that a full CPU does not show
 MEMORY_MATTERS = 0.9  # below, used memory is a cache that does its work
 LEAST_SHARE = 0.02  # of the weight: a smaller share says too little of what a server can do
 EXACT = 1e-9  # of a sum of shares
@@ -36,7 +36,7 @@ def load(server: Server) -> float | None:
     How busy a server is, 0 to 1 and beyond: the scarcest of its resources.
 
     A CPU in use is never over 1, however much is asked of it, so from 90 % up it counts for more,
-    and full for 1.2.  Memory counts from 90 % up, and is 1 when it is full.
+    and full for 1.05.  Memory counts from 90 % up, and is 1 when it is full.
     """
     report = server.report
     if report is None or server.report_trust <= 0:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+REST = 0.05  # seconds at least from the end of a look to the next
 IDLE = 5.0  # seconds between two looks where nothing depends on them
 MARGIN = 1.0  # seconds that a first look may take beyond its timeout
 PATIENCE = 5.0  # the most seconds for which a change waits for first looks
@@ -172,10 +173,13 @@ class Supervisor:
         """Wake the controller again and again, and at once when something was found."""
         news = self._news
         assert news  # noqa: S101 - run() has made it
+        clock = asyncio.get_running_loop().time
         while True:
+            begin = clock()
             await asyncio.to_thread(self._wake)
+            rest = max(begin + self._interval() - clock(), REST)
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._interval()):  # wait_for may lose a cancellation
+                async with asyncio.timeout(rest):  # wait_for may lose a cancellation
                     await news.wait()
             news.clear()
 

@@ -60,7 +60,22 @@ def test_a_guest_is_not_counted_twice(times):
 
 def test_cpu_does_not_jump(times):
     """
-    Half a second of full load after idleness moves it by a sixth, not to 1.
+    Half a second of load after idleness moves it by a sixth, not to all of that.
+    """
+    found = looks(
+        MachineProbe(),
+        times,
+        Times(0, 0, 0, 0, 0, 0, 0),
+        Times(0, 0, 1, 0, 0, 0, 0),
+        Times(0.9, 0, 1.1, 0, 0, 0, 0),
+    )
+
+    assert [None, 0.0, pytest.approx(0.9 * 0.1535, abs=1e-4)] == found
+
+
+def test_a_cpu_that_is_full_is_believed_sooner(times):
+    """
+    Half a second of it moves the average by two fifths; that it ends, by a sixth.
     """
     found = looks(
         MachineProbe(),
@@ -68,9 +83,11 @@ def test_cpu_does_not_jump(times):
         Times(0, 0, 0, 0, 0, 0, 0),
         Times(0, 0, 1, 0, 0, 0, 0),
         Times(1, 0, 1, 0, 0, 0, 0),
+        Times(1, 0, 2, 0, 0, 0, 0),
     )
 
-    assert [None, 0.0, pytest.approx(0.1535, abs=1e-4)] == found
+    full = pytest.approx(0.3935, abs=1e-4)
+    assert [None, 0.0, full, pytest.approx(0.3935 * (1 - 0.1535), abs=1e-4)] == found
 
 
 def test_times_that_go_back_are_skipped(times):

@@ -2,7 +2,7 @@
 The loop: shares make loads, loads make reports, and late reports make shares; it must not swing.
 
 The servers here are the simplest there are: CPU = share * rate / capacity + hog, averaged by the
-agent over 3 s and told a second later.
+agent over 3 s, sooner when it is full, and told a second later.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lbctl.model import Balance, SocketAddress
 
 HOG_FROM, HOG_TO, END = 60, 120, 200
 SETTLED = HOG_TO + 30
-AGENT = 1 - exp(-1 / 3)
+AGENT, AGENT_FULL = 1 - exp(-1 / 3), 1 - exp(-3 / 3)
 CAPACITIES = [(1, 1, 1), (1, 2, 4), (4, 1, 1), (1, 3)]
 LOADS = [0.1, 0.3, 0.5, 0.8, 0.9, 0.95]
 
@@ -36,7 +36,8 @@ def run(scheduler, capacities, load, hog, noise=0.0, balance=Balance()):  # noqa
         extra[0] = hog if HOG_FROM <= second < HOG_TO else 0
         cpu = np.clip(shares * rate / capacity + extra, 0, 1)
         cpu = np.maximum(cpu + noise * random.standard_normal(len(cpu)), 0)
-        told, average = average, average + AGENT * (cpu - average)
+        new = np.where(cpu >= 0.95, AGENT_FULL, AGENT)
+        told, average = average, average + new * (cpu - average)
         members = [
             Member(a, 1, serving=True, report=LoadReport(cpu=float(c)), report_age=1.0)
             for a, c in zip(addresses, told, strict=True)
@@ -73,6 +74,16 @@ def test_a_hog_is_seen_within_seconds(scheduler, load, hog):
     assert share[HOG_FROM + 10] < 0.9 * before
     assert share[HOG_FROM + 10 : HOG_TO].max() < 0.9 * before
     assert before == pytest.approx(share[-1], abs=0.02)
+
+
+@pytest.mark.parametrize("load", [load for load in LOADS if load <= 0.5])
+def test_a_server_that_is_full_whatever_its_share_is_spared_soon(load):
+    """
+    Within 10 s it has half of its share at most: what it cannot serve waits there.
+    """
+    share = run("least-load", (1, 1, 1), load, hog=1.0)[:, 0]
+
+    assert share[HOG_FROM + 10] < share[HOG_FROM - 1] / 2
 
 
 def test_shares_go_one_way():

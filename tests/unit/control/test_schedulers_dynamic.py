@@ -104,7 +104,7 @@ def test_equal_servers_get_equal_shares(name):
         (LoadReport(cpu=0.3, utilization=0.7), 0.7),
         (LoadReport(cpu=0.3, memory=0.85), 0.3),
         (LoadReport(cpu=0.3, memory=0.98), 0.8),
-        (LoadReport(cpu=1.0), 1.2),
+        (LoadReport(cpu=1.0), 1.05),
         (LoadReport(requests_per_second=10), None),
         (LoadReport(), None),
         (None, None),
