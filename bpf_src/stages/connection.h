@@ -289,7 +289,8 @@ static __always_inline int lb_connection(struct lb_packet *pkt)
 		return LB_CONTINUE;
 	}
 	if (unlikely(lb_is_lost(pkt))) {
-		pkt->connection->last_used = pkt->now; /* or the next packet would be a stranger's */
+		pkt->connection->last_used =
+			pkt->now; /* or the next packet would be a stranger's */
 		pkt->connection->state = LB_STATE_CLOSED | LB_STATE_FIN_SERVER;
 		return LB_RESET_DOWN;
 	}

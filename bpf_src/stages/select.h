@@ -235,8 +235,8 @@ static __always_inline int lb_select(struct lb_packet *pkt)
 	if (verdict != LB_CONTINUE)
 		return verdict;
 	/* a SYN that finds nobody else is of the connection that there is */
-	pkt->delivered = pkt->previous == pkt->backend_index + 1 ? LB_TO_BACKEND :
-								   LB_TO_BACKEND_NEW;
+	pkt->delivered =
+		pkt->previous == pkt->backend_index + 1 ? LB_TO_BACKEND : LB_TO_BACKEND_NEW;
 	if (!room || !lb_insert(pkt)) {
 		pkt->delivered = LB_TO_BACKEND_UNTRACKED;
 		pkt->connection = NULL;
