@@ -12,6 +12,7 @@
 #include "lb/packet.h"
 #include "lb/checksum.h"
 #include "lb/directory.h"
+#include "lb/fingerprint.h"
 #include "lb/routing.h"
 #include "stages/arrive.h"
 #include "stages/parse.h"

@@ -186,7 +186,7 @@ enum lb_connection_key {
 
 /* One connection, hot: both directions use this one entry. */
 struct lb_connection {
-	__u64 key;       /* fingerprint of the client; see connection.h */
+	__u64 key;       /* fingerprint of the client; see fingerprint.h */
 	__u16 backend;   /* which also names the service */
 	__u16 next_hop;  /* of the client; 0: where its packets came from */
 	__u16 last_used; /* in ticks */
@@ -262,7 +262,7 @@ struct lb_backend_counter {
 	__u64 answers; /* of the server to SYNs */
 };
 
-/* The keys of one of the two hash functions that make a fingerprint: see connection.h. */
+/* The keys of one of the two hash functions that make a fingerprint: see fingerprint.h. */
 struct lb_hash_keys {
 	__u64 base;
 	__u64 base_mapped; /* the base and the constant words of a mapped address */

@@ -14,7 +14,6 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from lbctl.control import schedulers
 from lbctl.control.distribution import Distributor, Member
 from lbctl.control.health import targets
 from lbctl.control.health.monitor import HealthMonitor
@@ -24,6 +23,7 @@ from lbctl.control.journal import SavedHealth
 from lbctl.control.master import wanted_share
 from lbctl.control.resource_manager import ResourceManager
 from lbctl.control.standing import Shares, Standing, Standings
+from lbctl.control.supervision.pools import keys_of, load_of, moves
 from lbctl.control.supervision.traffic import ObservedTraffic, Totals
 from lbctl.control.supervision.troubles import trouble
 from lbctl.control.watch import Observation
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Mapping, Sequence
 
-    from lbctl.agent.wire import LoadReport
     from lbctl.control.health.monitor import Change, Routes
     from lbctl.control.health.passive import Inhibition
     from lbctl.control.journal import Journal
@@ -80,7 +79,7 @@ class Supervisor:
 
     def start(self, configuration: Configuration) -> None:
         """Begin with what was known before a restart; nobody is out for not having been checked."""
-        keys = set(_keys(configuration))
+        keys = set(keys_of(configuration))
         self.journal.forget_all_but(keys)
         saved = self.journal.health()
         self.health.restore({key: Health(s.up, s.reason, s.since) for key, s in saved.items()})
@@ -95,7 +94,7 @@ class Supervisor:
         self.resources.follow(configuration.agents, asking=local)
         with self._lock:
             self._configuration = configuration
-            self._trusted &= _keys(configuration).keys()
+            self._trusted &= keys_of(configuration).keys()
             names = {pool.name for pool in configuration.pools}
             self._distributors = {n: d for n, d in self._distributors.items() if n in names}
             self._served = {name: who for name, who in self._served.items() if name in names}
@@ -108,7 +107,7 @@ class Supervisor:
         One that was active without a check stays so until its first look; any other gets nothing
         before.
         """
-        begin, pools = targets.watched(new) - targets.watched(old), _keys(new)
+        begin, pools = targets.watched(new) - targets.watched(old), keys_of(new)
         active = {
             (pool.name, backend.address)
             for pool in old.pools
@@ -192,7 +191,7 @@ class Supervisor:
     def _interval(self) -> float:
         """Seconds to the next look, if nothing is found before."""
         pools = self._configuration.pools
-        busy = [pool.balance.interval for pool in pools if pool.passive or _moves(pool)]
+        busy = [pool.balance.interval for pool in pools if pool.passive or moves(pool)]
         return min(busy, default=IDLE)
 
     def _notify(self) -> None:
@@ -219,7 +218,7 @@ class Supervisor:
     ) -> None:
         seen = {
             key: (Seen(total.connections, total.retries + total.resets), pool.passive)
-            for key, pool in _keys(configuration).items()
+            for key, pool in keys_of(configuration).items()
             if pool.passive and (total := totals.get(key))
         }
         for suspicion in self._passive.observe(now, seen):
@@ -232,7 +231,7 @@ class Supervisor:
 
     def _troubles(self, now: float, configuration: Configuration) -> dict[Key, Standing]:
         found = {}
-        for key in _keys(configuration):
+        for key in keys_of(configuration):
             health = self.health.health(*key)
             if health and health.checked:
                 self._trusted.discard(key)
@@ -249,7 +248,7 @@ class Supervisor:
         """The shares of the pools in which they are other than the configured weights say."""
         found, opened = {}, self._counts.open_connections(configuration)
         for pool in configuration.pools:
-            if not _moves(pool):
+            if not moves(pool):
                 continue
             distributor = self._distributors.setdefault(pool.name, Distributor())
             members = [self._member(now, pool, b, troubles, opened) for b in pool.backends]
@@ -282,22 +281,3 @@ class Supervisor:
             stale_after=told[0].stale if told else 1.0,
             response_seconds=health.response_seconds if health else None,
         )
-
-
-def load_of(report: LoadReport) -> float | None:
-    """The load that a report tells, 0 to 1 and more; None: it tells none."""
-    return max(
-        (part for part in (report.cpu, report.utilization) if part is not None), default=None
-    )
-
-
-def _moves(pool: Pool) -> bool:
-    """Whether the shares of a pool may be other than its weights say."""
-    name = pool.scheduler
-    if not schedulers.is_known(name):  # the distributor has a word for that
-        return True
-    return schedulers.is_dynamic(name) or pool.balance.slow_start > 0
-
-
-def _keys(configuration: Configuration) -> dict[Key, Pool]:
-    return {(pool.name, b.address): pool for pool in configuration.pools for b in pool.backends}

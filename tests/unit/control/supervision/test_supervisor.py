@@ -7,6 +7,7 @@ import pytest
 from lbctl.control.journal import SavedHealth
 from lbctl.control.standing import NOTHING_FOUND, Standing
 from lbctl.control.supervision import supervisor as supervisor_module
+from lbctl.errors import UsageError
 from lbctl.model import Agent, State
 from tests.unit.control.fakes import ONE, TWO, configured, web
 
@@ -255,7 +256,7 @@ def test_a_scheduler_that_fails_is_told(rig, monkeypatch):
 
     def failing(_name):
         def ask(_servers):
-            raise supervisor_module.schedulers.UsageError("scheduler 'x': it failed")
+            raise UsageError("scheduler 'x': it failed")
 
         return ask
 
