@@ -8,7 +8,13 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from lbctl.model.addresses import ANY_PORT, PrefixText, SocketAddressText, VipText
+from lbctl.model.addresses import (
+    ANY_PORT,
+    IPNetwork,
+    PrefixText,
+    SocketAddressText,
+    VipText,
+)
 from lbctl.model.base import Model
 from lbctl.model.health import AnyCheck, Passive
 from lbctl.model.load import Balance
@@ -91,6 +97,11 @@ class Rule(Model):
             raise ValueError(f"a rule to pool {self.pool!r} needs clients, a port, or both")
         return self
 
+    @property
+    def some_clients(self) -> IPNetwork | None:
+        """Whom it is for; None: all, which 0.0.0.0/0 and ::/0 mean as well."""
+        return self.clients if self.clients and self.clients.prefixlen else None
+
     def __str__(self) -> str:
         clients = f"clients {self.clients}" if self.clients else ""
         port = f"port {self.port}" if self.port else ""
@@ -123,7 +134,7 @@ class Pool(Model):
             raise ValueError(f"pool {self.name!r}: back-end {min(twice)} is named twice")
         if twice := {str(v) for v, count in Counter(self.vips).items() if count > 1}:
             raise ValueError(f"pool {self.name!r}: VIP {min(twice)} is named twice")
-        said = [(rule.clients, rule.port) for rule in self.rules]
+        said = [(rule.some_clients, rule.port) for rule in self.rules]
         for rule, what in zip(self.rules, said, strict=True):
             if said.count(what) > 1:
                 raise ValueError(f"pool {self.name!r}: there are two rules for the same: {rule}")

@@ -55,6 +55,15 @@ def test_nothing_of_it_is_on_by_default():
             "pool 'web': there are two rules for the same: clients 198.51.100.0/24 to pool one",
         ),
         (
+            {
+                "rules": [
+                    {"clients": "0.0.0.0/0", "port": 80, "pool": "a"},
+                    {"port": 80, "pool": "b"},
+                ]
+            },
+            "pool 'web': there are two rules for the same: clients 0.0.0.0/0 port 80 to pool a",
+        ),
+        (
             {"rules": [{"clients": "2001:db8::/32", "pool": "spare"}]},
             "VIPs, back-ends and clients in rules must be of one address family; make one pool for",
         ),
