@@ -93,13 +93,18 @@ class Connection:
         return Outcome(server, failure, time.monotonic() - begin, self._port)
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        loop = asyncio.get_running_loop()
-        plug = self._bind()
-        try:
-            await loop.sock_connect(plug, (str(self._target.address), self._target.port))
-        except BaseException:
-            plug.close()
-            raise
+        loop, tries = asyncio.get_running_loop(), BUSY_PORTS
+        while True:
+            plug = self._bind()
+            try:
+                await loop.sock_connect(plug, (str(self._target.address), self._target.port))
+                break
+            except BaseException as error:
+                plug.close()
+                tries -= 1
+                # Another program's connection from that port is not over: nothing was sent yet.
+                if not tries or getattr(error, "errno", 0) != errno.EADDRNOTAVAIL:
+                    raise
         self._streams = await asyncio.open_connection(sock=plug)
         return self._streams
 
