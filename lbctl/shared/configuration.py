@@ -171,7 +171,7 @@ class ConfigurationTable:
             lengths = [-(-len(run) // abi.SLOTS_PER_LINE) for run in service.runs]
             first_lines.append([end + sum(lengths[:i]) for i in range(len(lengths))])
             end += sum(lengths)
-        room = len(self._tables["slots"]) // 2
+        room = self._tables.capacity.macros()["LB_SLOT_LINES"]
         if end > room:
             raise LbctlError(
                 f"slots: {end * abi.SLOTS_PER_LINE} are wanted and "

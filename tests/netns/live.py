@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import signal
 import socket
@@ -25,6 +26,7 @@ import yaml
 from lbctl.cli.client import connect as api
 from lbctl.switching import pins
 from lbctl.testbed import Testbed, namespaces
+from lbctl.testbed.build import answers
 from lbctl.testbed.crowd import Crowd
 from lbctl.testbed.plan import VIPS4, VIPS6
 from lbctl.testbed.processes import environment
@@ -325,3 +327,23 @@ def none_failed(crowd):
     assert {} == dict(tally.failures), tally.first_failures
     assert tally.ok
     return tally
+
+
+def kill_server(live, number):
+    """End a server's process, and no other."""
+    (process,) = [
+        one
+        for one in live.bed.processes()
+        if one.role == f"server{number}" and one.name == "lbctl.testbed.server"
+    ]
+    os.kill(process.pid, signal.SIGKILL)
+    until(lambda: not process.is_alive(), "it does not die")
+
+
+def start_server(live, number):
+    """Start it again, and wait until it answers."""
+    host = live.bed.servers[number]
+    command = [sys.executable, "-m", "lbctl.testbed.server", "--name", host.role]
+    with (live.bed.folder / f"{host.role}.again.log").open("wb") as log:
+        live.bed.popen(host.role, [*command, "--port=80", "--port=8080"], stdout=log, stderr=log)
+    until(lambda: answers(host.namespace, 8080), f"{host.role} does not answer")

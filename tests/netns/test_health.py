@@ -4,19 +4,16 @@ Servers that fail are left, those that recover come back, and nobody is sent to 
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
-
 import pytest
 
-from lbctl.testbed.build import answers
 from tests.netns.live import (
     ask,
     connect,
     going,
+    kill_server,
     none_failed,
     server_address,
+    start_server,
     switch,
     until,
     vip4,
@@ -56,26 +53,6 @@ def pool(live, name, vip, numbers=(0, 1, 2), family=4, **fields):
 def states(live, name):
     """The states of a pool's back-ends, in order."""
     return [backend["state"] for backend in live.api.pool(name)["backends"]]
-
-
-def kill_server(live, number):
-    """End a server's process, and no other."""
-    (process,) = [
-        one
-        for one in live.bed.processes()
-        if one.role == f"server{number}" and one.name == "lbctl.testbed.server"
-    ]
-    os.kill(process.pid, signal.SIGKILL)
-    until(lambda: not process.is_alive(), "it does not die")
-
-
-def start_server(live, number):
-    """Start it again, and wait until it answers."""
-    host = live.bed.servers[number]
-    command = [sys.executable, "-m", "lbctl.testbed.server", "--name", host.role]
-    with (live.bed.folder / f"{host.role}.again.log").open("wb") as log:
-        live.bed.popen(host.role, [*command, "--port=80", "--port=8080"], stdout=log, stderr=log)
-    until(lambda: answers(host.namespace, 8080), f"{host.role} does not answer")
 
 
 @pytest.fixture

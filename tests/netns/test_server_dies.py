@@ -4,14 +4,18 @@ A server dies: what was under way on it is lost, and every connection that is ma
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
-
 import pytest
 
-from lbctl.testbed.build import answers
-from tests.netns.live import going, none_failed, switch, until, vip4, vip6
+from tests.netns.live import (
+    going,
+    kill_server,
+    none_failed,
+    start_server,
+    switch,
+    until,
+    vip4,
+    vip6,
+)
 
 WEB, TWO = 10, 11
 URLS = (f"http://{vip4(WEB)}/", f"http://{vip6(WEB)}/")
@@ -29,30 +33,10 @@ def live():
         yield live
 
 
-def kill_server(live, role):
-    """End a server's process, and no other."""
-    (process,) = [
-        one
-        for one in live.bed.processes()
-        if one.role == role and one.name == "lbctl.testbed.server"
-    ]
-    os.kill(process.pid, signal.SIGKILL)
-    until(lambda: not process.is_alive(), "it does not die")
-
-
-def start_server(live, number):
-    """Start it again, and wait until it answers."""
-    host = live.bed.servers[number]
-    command = [sys.executable, "-m", "lbctl.testbed.server", "--name", host.role]
-    with (live.bed.folder / f"{host.role}.again.log").open("wb") as log:
-        live.bed.popen(host.role, [*command, "--port=80", "--port=8080"], stdout=log, stderr=log)
-    until(lambda: answers(host.namespace, 8080), f"{host.role} does not answer")
-
-
 @pytest.fixture
 def _dead(live):
     """A server whose process is gone while its host is up; it comes back afterwards."""
-    kill_server(live, "server0")
+    kill_server(live, 0)
     yield
     start_server(live, 0)
 
@@ -115,7 +99,7 @@ def test_a_server_dies_under_load(live):
     """
     with live.crowd(*URLS, options=("--rate=60", "--concurrency=40", "--timeout=30")) as crowd:
         until(lambda: crowd.progress().servers["server2"], "it gets nothing")
-        kill_server(live, "server2")
+        kill_server(live, 2)
         going(crowd, 150)
         start_server(live, 2)
         before = crowd.progress().servers["server2"]
@@ -132,7 +116,7 @@ def test_a_dead_server_is_drained_without_a_failure(live):
     """
     As an administrator would: drain, start it again, restore.
     """
-    kill_server(live, "server0")
+    kill_server(live, 0)
     live.lbctl("pool", "remove", "two")
     for pool, address in (("web", live.backends()[0]), ("web6", live.backends(6)[0])):
         live.lbctl("backend", "drain", pool, address)
