@@ -23,6 +23,7 @@ NAMES = (
     "agents",
     "server_dies",
     "load_shift",
+    "health",
 )
 
 

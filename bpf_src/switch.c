@@ -4,7 +4,8 @@
  *
  * Compiled on the machine that runs it, with only what its configuration needs: LB_WITH_IPV6,
  * LB_WITH_NAT, LB_WITH_DSR, LB_WITH_ANY_PORT, LB_WITH_SHARED, LB_WITH_RULES, LB_WITH_RESET_DOWN, each
- * 0 or 1.
+ * 0 or 1.  LB_WITH_TRACE and LB_WITH_CAPTURE are for whoever wants to look inside: else there is not
+ * an instruction of them.
  */
 #include "lb/net.h"
 #include "lb/abi.h"
@@ -14,6 +15,8 @@
 #include "lb/directory.h"
 #include "lb/fingerprint.h"
 #include "lb/routing.h"
+#include "lb/trace.h"
+#include "lb/capture.h"
 #include "stages/arrive.h"
 #include "stages/parse.h"
 #include "stages/service.h"
@@ -36,30 +39,32 @@ int lb_switch(struct xdp_md *ctx)
 		.data = (void *)(long)ctx->data,
 		.data_end = (void *)(long)ctx->data_end,
 		.frame = ctx->data_end - ctx->data,
+		.service_index = LB_NONE,
 	};
-	int verdict = lb_arrive(ctx, &pkt);
+	int verdict = lb_trace(&pkt, LB_STAGE_ARRIVE, lb_arrive(ctx, &pkt));
 
 	if (verdict == LB_CONTINUE)
-		verdict = lb_parse(&pkt);
+		verdict = lb_trace(&pkt, LB_STAGE_PARSE, lb_parse(&pkt));
+	lb_capture_came(ctx, &pkt);
 	if (verdict == LB_CONTINUE)
-		verdict = lb_service(&pkt);
+		verdict = lb_trace(&pkt, LB_STAGE_SERVICE, lb_service(&pkt));
 	if (verdict == LB_CONTINUE)
-		verdict = lb_connection(&pkt);
+		verdict = lb_trace(&pkt, LB_STAGE_CONNECTION, lb_connection(&pkt));
 	if (verdict == LB_CONTINUE)
-		verdict = lb_select(&pkt);
+		verdict = lb_trace(&pkt, LB_STAGE_SELECT, lb_select(&pkt));
 	if (verdict == LB_CONTINUE)
-		verdict = lb_route(&pkt);
+		verdict = lb_trace(&pkt, LB_STAGE_ROUTE, lb_route(&pkt));
 	if (verdict == LB_CONTINUE)
-		verdict = lb_rewrite(&pkt);
+		verdict = lb_trace(&pkt, LB_STAGE_REWRITE, lb_rewrite(&pkt));
 
 	if (verdict == LB_ECHO_REPLY)
-		verdict = lb_icmp(&pkt);
+		verdict = lb_trace(&pkt, LB_STAGE_ICMP, lb_icmp(&pkt));
 	if (verdict == LB_CONTINUE)
 		verdict = pkt.delivered;
 	else if (verdict == LB_RESET || verdict == LB_RESET_DOWN)
-		verdict = lb_reset(ctx, &pkt, verdict);
+		verdict = lb_trace(&pkt, LB_STAGE_RESET, lb_reset(ctx, &pkt, verdict));
 	else if (verdict == LB_TOO_BIG_REPLY)
-		verdict = lb_too_big(ctx, &pkt);
+		verdict = lb_trace(&pkt, LB_STAGE_TOO_BIG, lb_too_big(ctx, &pkt));
 
 	return lb_finish(ctx, &pkt, verdict);
 }

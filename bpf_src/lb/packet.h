@@ -36,6 +36,7 @@ struct lb_packet {
 	struct lb_service *service; /* forward: the service; else NULL */
 	struct lb_service *server;  /* reply: who sent it; else NULL */
 	__u32 buffer;               /* 0 or 1, read once */
+	__u32 service_index;        /* of the service, either way; LB_NONE */
 
 	/* connection, select */
 	__u64 rivals;   /* shared servers of the client's other connections: four of 16 bits */
@@ -48,6 +49,7 @@ struct lb_packet {
 	__u16 backend_index;
 	__u16 previous; /* the back-end tried before, plus one; 0: none */
 	__u16 now;      /* in ticks */
+	__u32 slot;     /* of the run; see trace.h */
 	__u8 news;      /* enum lb_news */
 
 	/* route, rewrite */

@@ -7,7 +7,7 @@
  * check and an addition, and Python reads and writes the very same memory.
  *
  * The sizes come from the command line of the compiler: LB_DIRECTORY_BITS, LB_GROUP_BITS,
- * LB_SLOT_LINES, LB_RULES, LB_BACKENDS, LB_SET_BITS, LB_NEXT_HOPS, LB_ROUTES, LB_CPUS, and LB_PINS,
+ * LB_SLOT_LINES, LB_RULES, LB_SERVICES, LB_BACKENDS, LB_SET_BITS, LB_NEXT_HOPS, LB_ROUTES, LB_CPUS, and LB_PINS,
  * the folder.
  */
 #ifndef LB_TABLES_H
@@ -57,5 +57,7 @@ __attribute__((section("maps/devmap:" LB_PINS "/exits"))) struct lb_exits exits 
 LB_TABLE("array", u32, struct lb_counter, verdicts, LB_CPUS * LB_NICS_MAX * LB_VERDICTS,
 	 LB_MMAPABLE);
 LB_TABLE("array", u32, struct lb_backend_counter, traffic, LB_CPUS *LB_BACKENDS, LB_MMAPABLE);
+LB_TABLE("array", u32, struct lb_reasons, reasons, LB_CPUS *(LB_SERVICES + LB_BACKENDS),
+	 LB_MMAPABLE);
 
 #endif

@@ -78,6 +78,7 @@ static __always_inline int lb_find_in(struct lb_packet *pkt, __u64 key, __u32 in
 		pkt->connection_index = index * LB_WAYS + i;
 		pkt->backend = backend;
 		pkt->backend_index = backend_index;
+		pkt->service_index = backend->service;
 		return 1;
 	}
 	return 0;
@@ -191,28 +192,64 @@ static __always_inline int lb_is_lost(const struct lb_packet *pkt)
 	       (pkt->service->flags & LB_SERVICE_RESET_DOWN);
 }
 
-static __always_inline int lb_track(struct lb_packet *pkt)
-{
-	struct lb_connection *entry = pkt->connection;
-	__u8 state = entry->state, next = state;
+/* Where the state is in the second word of an entry. */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define LB_STATE_SHIFT (8 * (__builtin_offsetof(struct lb_connection, state) % 8))
+#else
+#define LB_STATE_SHIFT (56 - 8 * (__builtin_offsetof(struct lb_connection, state) % 8))
+#endif
 
-	if (entry->last_used != pkt->now)
-		entry->last_used = pkt->now;
-	if (!lb_is_tcp(pkt))
-		return LB_CONTINUE;
+/*
+ * From one state to the next.  Both sides may finish at the same moment, on two processors: with a
+ * plain store one of the two would be forgotten, and the connection not be over for minutes.  So the
+ * word is swapped only if it is the one that the decision was made from.
+ */
+static __always_inline void lb_tcp_step(struct lb_packet *pkt, __u64 *place, __u64 word)
+{
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		__u8 state = word >> LB_STATE_SHIFT, next = state;
+		__u64 found;
+
+		if ((state & LB_STATE_MASK) == LB_STATE_HALF_OPEN)
+			next = lb_tcp_handshake(pkt, state);
+		next = lb_tcp_next(pkt, next);
+		if (next == state)
+			return;
+		found = __sync_val_compare_and_swap(place, word,
+						    word ^ (__u64)(state ^ next) << LB_STATE_SHIFT);
+		if (found == word)
+			return;
+		word = found;
+	}
+}
+
+static __always_inline int lb_track_tcp(struct lb_packet *pkt, struct lb_connection *entry)
+{
+	__u64 *place = (__u64 *)entry + 1, word = *(volatile __u64 *)place;
+	__u8 state = word >> LB_STATE_SHIFT;
+
 	if (lb_withhold_reset(pkt, state)) {
 		entry->state = state | LB_STATE_WITHHELD;
 		return LB_DROP_RESET_WITHHELD;
 	}
 	if (unlikely((state & LB_STATE_MASK) != LB_STATE_ESTABLISHED ||
-		     (pkt->tcp_flags & (LB_TCP_SYN | LB_TCP_FIN | LB_TCP_RST)))) {
-		if ((state & LB_STATE_MASK) == LB_STATE_HALF_OPEN)
-			next = lb_tcp_handshake(pkt, state);
-		next = lb_tcp_next(pkt, next);
-		if (next != state)
-			entry->state = next;
-	}
+		     (pkt->tcp_flags & (LB_TCP_SYN | LB_TCP_FIN | LB_TCP_RST))))
+		lb_tcp_step(pkt, place, word);
 	return LB_CONTINUE;
+}
+
+static __always_inline int lb_track(struct lb_packet *pkt)
+{
+	struct lb_connection *entry = pkt->connection;
+	int verdict = LB_CONTINUE;
+
+	if (lb_is_tcp(pkt))
+		verdict = lb_track_tcp(pkt, entry);
+	if (entry->last_used != pkt->now)
+		entry->last_used = pkt->now;
+	return verdict;
 }
 
 static __always_inline int lb_connection(struct lb_packet *pkt)

@@ -26,7 +26,7 @@ static __always_inline struct lb_backend_counter *lb_traffic_of(__u32 cpu, __u32
 	return traffic.lookup(&index);
 }
 
-static __always_inline void lb_count_backend(const struct lb_packet *pkt, __u32 cpu)
+static __always_inline void lb_count_backend(const struct lb_packet *pkt, __u32 cpu, int verdict)
 {
 	struct lb_backend_counter *counter, *silent;
 
@@ -36,23 +36,48 @@ static __always_inline void lb_count_backend(const struct lb_packet *pkt, __u32 
 	if (unlikely(!counter))
 		return;
 	if (pkt->server) {
-		counter->packets_out++;
-		counter->bytes_out += pkt->length;
+		if (likely(verdict == LB_TO_CLIENT)) {
+			counter->packets_out++;
+			counter->bytes_out += pkt->length;
+		}
 		if (unlikely(pkt->news == LB_NEWS_ANSWERED))
 			counter->answers++;
 		else if (unlikely(pkt->news == LB_NEWS_REFUSED))
 			counter->resets++;
 		return;
 	}
-	counter->packets_in++;
-	counter->bytes_in += pkt->length;
-	if (pkt->delivered == LB_TO_BACKEND_NEW)
+	if (likely(verdict <= LB_TO_BACKEND_ICMP)) {
+		counter->packets_in++;
+		counter->bytes_in += pkt->length;
+	}
+	if (verdict == LB_TO_BACKEND_NEW)
 		counter->connections++;
 	if (unlikely(pkt->news == LB_NEWS_SILENT)) {
 		silent = lb_traffic_of(cpu, pkt->previous - 1);
 		if (silent)
 			silent->retries++;
 	}
+}
+
+static __always_inline void lb_count_reason_of(__u32 cpu, __u32 subject, __u32 verdict)
+{
+	__u32 index = cpu * (LB_SERVICES + LB_BACKENDS) + subject;
+	struct lb_reasons *row = reasons.lookup(&index);
+
+	if (likely(row))
+		row->packets[verdict % LB_VERDICTS]++;
+}
+
+/* Whose packet had an unusual end?  The usual ones are counted with the back-end's traffic. */
+static __always_inline void lb_count_reason(const struct lb_packet *pkt, __u32 cpu, int verdict)
+{
+	if (likely(verdict <= LB_TO_BACKEND_NEW || verdict == LB_TO_CLIENT ||
+		   verdict == LB_TO_KERNEL || verdict == LB_TO_KERNEL_OTHER_MAC))
+		return;
+	if (pkt->backend)
+		lb_count_reason_of(cpu, LB_SERVICES + pkt->backend_index, verdict);
+	if (pkt->service_index != LB_NONE)
+		lb_count_reason_of(cpu, pkt->service_index, verdict);
 }
 
 static __always_inline int lb_finish(struct xdp_md *ctx, struct lb_packet *pkt, int verdict)
@@ -83,7 +108,10 @@ static __always_inline int lb_finish(struct xdp_md *ctx, struct lb_packet *pkt, 
 		}
 		break;
 	}
-	lb_count_backend(pkt, cpu);
+	lb_trace(pkt, LB_STAGE_FINISH, verdict);
+	lb_capture(ctx, pkt, verdict, action);
+	lb_count_backend(pkt, cpu, verdict);
+	lb_count_reason(pkt, cpu, verdict);
 	lb_count_verdict(pkt, cpu, verdict);
 	return action;
 }

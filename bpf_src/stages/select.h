@@ -17,6 +17,7 @@ static __always_inline __u16 lb_slot(struct lb_packet *pkt, __u32 hash)
 	__u32 line = pkt->buffer * LB_SLOT_LINES + pkt->run.first_line + slot / LB_SLOTS_PER_LINE;
 	struct lb_slots *run = slots.lookup(&line);
 
+	pkt->slot = slot;
 	return run ? run->backend[slot % LB_SLOTS_PER_LINE] : LB_BACKENDS;
 }
 
@@ -188,7 +189,10 @@ static __always_inline int lb_select_untracked_reply(struct lb_packet *pkt)
 	pkt->backend_index = pkt->server->index;
 	pkt->backend = lb_backend_at(pkt, pkt->backend_index);
 	pkt->delivered = LB_TO_CLIENT;
-	return pkt->backend ? LB_CONTINUE : LB_DROP_INTERNAL;
+	if (!pkt->backend)
+		return LB_DROP_INTERNAL;
+	pkt->service_index = pkt->backend->service;
+	return LB_CONTINUE;
 }
 
 /*

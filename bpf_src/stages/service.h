@@ -50,6 +50,7 @@ static __always_inline int lb_service(struct lb_packet *pkt)
 		entry = lb_service_find(pkt, pkt->destination, pkt->destination_port);
 		if (entry && entry->role == LB_ROLE_SERVICE) {
 			pkt->service = entry;
+			pkt->service_index = entry->index;
 			return LB_CONTINUE;
 		}
 		if (LB_WITH_NAT)

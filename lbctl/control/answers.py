@@ -226,7 +226,13 @@ class NicVerdicts(Model):
 
 
 class BackendTraffic(Model):
-    """What one VIP sent to one back-end, and what came back."""
+    """
+    What one VIP sent to one back-end, and what came back.
+
+    `connections`: new ones that it was given.  `answers`, `resets`: what it said to them, where its
+    replies come through the switch.  `retries`: SYNs that were sent again because it was silent.
+    `verdicts`: packets that had another end than the usual, by the name of the verdict.
+    """
 
     pool: str
     address: SocketAddressText
@@ -235,12 +241,26 @@ class BackendTraffic(Model):
     bytes_in: int
     packets_out: int
     bytes_out: int
+    connections: int
+    answers: int
+    resets: int
+    retries: int
+    verdicts: dict[str, int]
+
+
+class ServiceTraffic(Model):
+    """Packets for one VIP that had another end than the usual, by the name of the verdict."""
+
+    pool: str
+    vip: VipText
+    verdicts: dict[str, int]
 
 
 class Stats(Model):
     """All counters since the tables were made."""
 
     nics: tuple[NicVerdicts, ...]
+    services: tuple[ServiceTraffic, ...]
     backends: tuple[BackendTraffic, ...]
 
 

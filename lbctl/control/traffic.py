@@ -9,15 +9,22 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from lbctl.control import answers
 from lbctl.control.views import is_drop, records, tallies
 from lbctl.model import ANY_PORT
+from lbctl.shared import abi
+from lbctl.shared.abi import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lbctl.control.controller import Controller
+    from lbctl.shared.arrays import Array
     from lbctl.shared.connections import Filter
+
+COUNTED = abi.BACKEND_COUNTER.names or ()
 
 
 def connections(
@@ -42,12 +49,13 @@ def neighbors(controller: Controller) -> list[answers.NeighborStatus]:
 
 
 def stats(controller: Controller) -> answers.Stats:
-    """All counters, by NIC and verdict and by back-end."""
+    """All counters: by NIC and verdict, by VIP, and by back-end."""
     verdicts: defaultdict[str, dict[str, answers.Tally]] = defaultdict(dict)
     for name, verdict, tally in tallies(controller):
         verdicts[name][verdict.name] = tally
     return answers.Stats(
         nics=tuple(answers.NicVerdicts(name=n, verdicts=v) for n, v in verdicts.items()),
+        services=tuple(_services(controller)),
         backends=tuple(_backends(controller)),
     )
 
@@ -62,8 +70,18 @@ def drops(controller: Controller) -> list[answers.Drop]:
     return sorted(found, key=lambda drop: -drop.packets)
 
 
+def _services(controller: Controller) -> Iterator[answers.ServiceTraffic]:
+    reasons, _ = controller.dataplane.counters.reasons()
+    for pool in controller.configuration.pools:
+        for vip in pool.vips:
+            index = controller.dataplane.configuration.service_index(vip)
+            found = _named(reasons[index]) if index is not None else {}
+            yield answers.ServiceTraffic(pool=pool.name, vip=vip, verdicts=found)
+
+
 def _backends(controller: Controller) -> Iterator[answers.BackendTraffic]:
     counters = controller.dataplane.counters.by_backend()
+    _, reasons = controller.dataplane.counters.reasons()
     vips = controller.configuration.vips_by_pool()
     for pool in controller.configuration.pools:
         for backend in pool.backends:
@@ -73,8 +91,11 @@ def _backends(controller: Controller) -> Iterator[answers.BackendTraffic]:
                     pool=pool.name,
                     address=backend.address,
                     vip=vip,
-                    packets_in=int(row["packets_in"]),
-                    bytes_in=int(row["bytes_in"]),
-                    packets_out=int(row["packets_out"]),
-                    bytes_out=int(row["bytes_out"]),
+                    verdicts=_named(reasons[index]),
+                    **{name: int(row[name]) for name in COUNTED},
                 )
+
+
+def _named(packets: Array) -> dict[str, int]:
+    """The verdicts that some packet had, by name; *packets*: uint64[VERDICTS]."""
+    return {Verdict(int(v)).name: int(packets[v]) for v in np.flatnonzero(packets)}

@@ -63,6 +63,10 @@ class ConfigurationTable:
         """The generation that packets see now; 0: nothing was ever published."""
         return int(self._control["generation"][self._active])
 
+    def service_index(self, vip: Vip) -> int | None:
+        """The index of a service."""
+        return self._services.get(vip)
+
     def backend_index(self, vip: Vip, address: SocketAddress) -> int | None:
         """The index of a back-end of a service."""
         return self._backends.get(BackendRecord(vip, address))
@@ -103,7 +107,10 @@ class ConfigurationTable:
         entries = records.directory_entries(services, service_index, firsts, table, set(local))
         self._write_directory(entries, spare)
         self._half("backends", spare)[:] = table
-        self._begin_counting({i for _, i in backend_index.items() - self._backends.items()})
+        self._begin_counting(
+            {i for _, i in service_index.items() - self._services.items()},
+            {i for _, i in backend_index.items() - self._backends.items()},
+        )
         self._write_slots(services, runs, backend_index, spare)
         self._write_rules(services, runs, service_index, spare)
         self._control["generation"][spare] = generation
@@ -242,10 +249,13 @@ class ConfigurationTable:
                 wanted[rules.key(spare, index, rule)] = rules.run(first, len(run))
         self._rules.write(spare, wanted)
 
-    def _begin_counting(self, indices: set[int]) -> None:
-        """A new back-end has no past, whoever had its index before."""
-        traffic = self._tables["traffic"].reshape(-1, self._tables.capacity.backends)
-        traffic[:, list(indices)] = 0
+    def _begin_counting(self, services: set[int], backends: set[int]) -> None:
+        """What is new has no past, whoever had its index before."""
+        capacity = self._tables.capacity
+        traffic = self._tables["traffic"].reshape(-1, capacity.backends)
+        traffic[:, list(backends)] = 0
+        reasons = self._tables["reasons"].reshape(-1, capacity.services + capacity.backends)
+        reasons[:, [*services, *(capacity.services + index for index in backends)]] = 0
 
     def _write_timeouts(self, timeouts: Timeouts) -> None:
         ticks = self._control["timeout"]

@@ -48,6 +48,18 @@ class Counters:
             total[name] = table[name].sum(axis=0)
         return total
 
+    def reasons(self) -> tuple[Array, Array]:
+        """
+        Packets by index of the service, and by index of the back-end's record, and by verdict.
+
+        uint64[services, VERDICTS] and uint64[backends, VERDICTS]; what usually becomes of packets
+        is in `by_backend` instead, and zero here.
+        """
+        capacity = self._tables.capacity
+        rows = self._tables["reasons"].reshape(-1, capacity.services + capacity.backends)
+        total = rows["packets"].sum(axis=0)
+        return total[: capacity.services], total[capacity.services :]
+
     def clear_nic(self, slot: int) -> None:
         """Begin at zero: another NIC has got this slot."""
         table = self._tables["verdicts"].reshape(-1, abi.NICS_MAX, abi.VERDICTS)

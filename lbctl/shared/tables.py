@@ -59,6 +59,7 @@ class Capacity:
             "LB_DIRECTORY_BITS": directory.bit_length(),
             "LB_GROUP_BITS": directory.bit_length() - 2,
             "LB_SLOT_LINES": -(-self.slots // abi.SLOTS_PER_LINE),
+            "LB_SERVICES": self.services,
             "LB_BACKENDS": self.backends,
             "LB_RULES": self.rules,
             "LB_SET_BITS": max(4, (2 * self.connections // abi.WAYS - 1).bit_length()),
@@ -120,6 +121,7 @@ def specifications(capacity: Capacity) -> dict[str, _Spec]:
         "exits": _Spec(None, abi.NICS_MAX, syscall.MapInfo(syscall.DEVMAP, 4, 4, abi.NICS_MAX, 0)),
         "verdicts": array(abi.COUNTER, cpus * abi.NICS_MAX * abi.VERDICTS),
         "traffic": array(abi.BACKEND_COUNTER, cpus * capacity.backends),
+        "reasons": array(abi.REASONS, cpus * (capacity.services + capacity.backends)),
     }
 
 

@@ -164,6 +164,8 @@ class Dataplane:
             "LB_PINS": f'"{self._pins / "tables"}"',
             "LB_TICK_SHIFT": self._clock.shift,
             **{f"LB_WITH_{name}": wanted >> bit & 1 for bit, name in enumerate(FEATURES)},
+            "LB_WITH_TRACE": 0,
+            "LB_WITH_CAPTURE": 0,
         }
 
     def _digest(self) -> str:
