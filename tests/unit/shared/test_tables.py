@@ -60,6 +60,7 @@ def test_the_specifications_are_those_of_the_sources(capacity):
         "exits": abi.NICS_MAX,
         "verdicts": m["LB_CPUS"] * abi.NICS_MAX * abi.VERDICTS,
         "traffic": m["LB_CPUS"] * m["LB_BACKENDS"],
+        "reasons": m["LB_CPUS"] * (m["LB_SERVICES"] + m["LB_BACKENDS"]),
     }
 
 
