@@ -68,6 +68,10 @@ class Tables:
         named = [BackendRecord(s.vip, b.address) for s in self.services for b in s.backends]
         return dict(enumerate(named)) | self.kept
 
+    def service_index(self, vip: Vip) -> int | None:
+        vips = [service.vip for service in self.services]
+        return vips.index(vip) if vip in vips else None
+
     def backend_index(self, vip: Vip, address: SocketAddress) -> int | None:
         return self.indices.get(BackendRecord(vip, address))
 
@@ -139,10 +143,13 @@ class Dataplane:
         self.connections = Connections(self.configuration)
         self.routing = Routes()
         self.counters = SimpleNamespace(
-            by_nic=lambda: iter(self.counts), by_backend=lambda: self.traffic
+            by_nic=lambda: iter(self.counts),
+            by_backend=lambda: self.traffic,
+            reasons=lambda: self.reasons,
         )
         self.counts: list[Any] = []
         self.traffic = np.zeros(CAPACITY, abi.BACKEND_COUNTER)
+        self.reasons = tuple(np.zeros((CAPACITY, abi.VERDICTS), np.uint64) for _ in range(2))
         self.nics: dict[str, Any] = {}
         self.foreign: set[str] = set()
         self.calls: list[str] = []

@@ -251,7 +251,7 @@ def test_connections_of_a_vip_of_any_port_have_its_pool(served, controller):
 
 
 def test_counters(served, controller):
-    """By NIC and verdict, by back-end; drops with their reason, most first."""
+    """By NIC and verdict, by VIP, by back-end; drops with their reason, most first."""
     controller.dataplane.counts = [
         Count(2, Verdict.DROP_MALFORMED, 1, 60),
         Count(2, Verdict.DROP_NO_BACKEND, 8, 480),
@@ -259,6 +259,9 @@ def test_counters(served, controller):
     ]
     row = controller.dataplane.traffic[1]
     row["packets_in"], row["bytes_in"], row["packets_out"], row["bytes_out"] = 5, 500, 4, 4000
+    row["connections"], row["answers"], row["resets"], row["retries"] = 3, 2, 1, 6
+    of_services, of_backends = controller.dataplane.reasons
+    of_services[0, Verdict.DROP_NO_BACKEND], of_backends[1, Verdict.DROP_NO_NEIGHBOR] = 8, 7
 
     stats = served.get("/v1/stats").json()
     assert stats["nics"] == [
@@ -279,7 +282,15 @@ def test_counters(served, controller):
         "bytes_in": 500,
         "packets_out": 4,
         "bytes_out": 4000,
+        "connections": 3,
+        "answers": 2,
+        "resets": 1,
+        "retries": 6,
+        "verdicts": {"DROP_NO_NEIGHBOR": 7},
     }
+    assert stats["services"] == [
+        {"pool": "web", "vip": "203.0.113.10:80/tcp", "verdicts": {"DROP_NO_BACKEND": 8}}
+    ]
     assert served.get("/v1/drops").json() == [
         {"reason": "DROP_NO_BACKEND", "packets": 8, "bytes": 480, "nic": "eth0"},
         {"reason": "DROP_MALFORMED", "packets": 1, "bytes": 60, "nic": "eth0"},
