@@ -47,7 +47,7 @@ format: ready ## put the source into the form that `check` wants
 	$(BIN)/ruff format
 	$(BIN)/clang-format -i $(BPF)
 
-abi: ready ## write lbctl/shared/abi.py from bpf_src/lb/abi.h
+abi: ready ## write what is generated from bpf_src/lb/abi.h: abi.py, and the page of verdicts
 	$(BIN)/python bpf_src/generate_abi.py
 
 bench: ready ## the measurements of bench/; each names machine, kernel and mode (root)

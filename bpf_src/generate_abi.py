@@ -2,18 +2,21 @@
 The generator of lbctl/shared/abi.py: reads lb/abi.h with libclang, writes numpy types and enums.
 
 `make abi` runs it; a test fails when its output is not what is committed.  The typedef's name
-carries the byte order, the comment before a verdict is its documentation.
+carries the byte order, the comment before a verdict is its documentation: also that is written, as
+docs/reference/verdicts.md.
 """
 
 from __future__ import annotations
 
 import sys
+import textwrap
 from pathlib import Path
 
 from clang.cindex import Cursor, CursorKind, Index, TranslationUnit, Type, TypeKind
 
 HERE = Path(__file__).resolve().parent
 TARGET = HERE.parent / "lbctl" / "shared" / "abi.py"
+PAGE = HERE.parent / "docs" / "reference" / "verdicts.md"
 TYPES = "".join(
     f"typedef unsigned {kind} __{sign}{bits};\n"
     for kind, bits in (("char", 8), ("short", 16), ("int", 32), ("long long", 64))
@@ -86,10 +89,17 @@ def common_prefix(names: list[str]) -> str:
     return first[: first.rfind("_", 0, same) + 1]
 
 
-def comment(cursor: Cursor) -> str:
-    """The comment that stands before a declaration, as one line."""
+def comment(cursor: Cursor) -> list[str]:
+    """The paragraphs of the comment that stands before a declaration, each as one line."""
     lines = (cursor.raw_comment or "").removeprefix("/*").removesuffix("*/").splitlines()
-    return " ".join(line.strip(" \t*") for line in lines).strip()
+    text = "\n".join(line.strip(" \t*") for line in lines).strip()
+    return [" ".join(part.split("\n")) for part in text.split("\n\n")]
+
+
+def verdicts(root: Cursor) -> list[Cursor]:
+    """The verdicts that a packet can have in the end."""
+    enum = next(c for c in root.get_children() if c.spelling == "lb_verdict")
+    return list(enum.get_children())[1:-1]
 
 
 def render_enum(cursor: Cursor) -> str:
@@ -103,9 +113,8 @@ def render_enum(cursor: Cursor) -> str:
     text = f'class {name}(IntEnum):\n    """``enum {cursor.spelling}``."""\n\n' + "\n".join(rows)
     if cursor.spelling == "lb_verdict":
         notes = "".join(
-            f"    Verdict.{m.spelling.removeprefix(prefix)}: {comment(m)!r},\n"
-            for m in members
-            if comment(m) and m is not members[-1]
+            f"    Verdict.{m.spelling.removeprefix(prefix)}: {comment(m)[0]!r},\n"
+            for m in members[:-1]
         )
         text += f"\n\n\nVERDICT_NOTES = {{\n{notes}}}"
     return text
@@ -125,8 +134,51 @@ def render(root: Cursor) -> str:
     return "".join(parts).rstrip() + "\n"
 
 
+PAGE_HEAD = """\
+# Verdicts
+
+Every packet that a switching processor sees ends with one of these. `lbctl stats` counts them by
+NIC, and all but the usual ones by VIP and back-end as well; `lbctl drops` shows those that mean a
+packet was discarded. `lbctl explain` tells which one a packet would get and why, `lbctl capture
+--verdict NAME` shows packets that get it.
+
+"""
+KINDS = {
+    "To their receivers": ("LB_TO_BACKEND", "LB_TO_CLIENT"),
+    "To the kernel of the switch": ("LB_TO_KERNEL",),
+    "Answered by the switch": ("LB_ECHO", "LB_RESET", "LB_TOO_BIG"),
+    "Discarded": ("LB_DROP",),
+}
+
+
+def render_page(root: Cursor) -> str:
+    """The page of the reference that has all verdicts, with cause and cure."""
+    parts = [PAGE_HEAD]
+    for kind, prefixes in KINDS.items():
+        parts.append(f"## {kind}\n\n")
+        for verdict in verdicts(root):
+            if verdict.spelling.startswith(prefixes):
+                paragraphs = "\n\n".join(
+                    textwrap.fill(" ".join(text.split()), 100, break_on_hyphens=False)
+                    for text in comment(verdict)
+                )
+                parts.append(f"### {verdict.spelling.removeprefix('LB_')}\n\n{paragraphs}\n\n")
+    return (
+        "<!-- Generated from bpf_src/lb/verdicts.h by `make abi`. -->\n"
+        + "".join(parts).rstrip()
+        + "\n"
+    )
+
+
+def main() -> None:
+    """Write both files, or with --check tell which of them is stale."""
+    root = parse()
+    for path, text in {TARGET: render(root), PAGE: render_page(root)}.items():
+        if "--check" not in sys.argv:
+            path.write_text(text)
+        elif not path.is_file() or path.read_text() != text:
+            sys.exit(f"{path.name} is stale; run `make abi`")
+
+
 if __name__ == "__main__":
-    output = render(parse())
-    if "--check" in sys.argv:
-        sys.exit(0 if TARGET.read_text() == output else f"{TARGET.name} is stale; run `make abi`")
-    TARGET.write_text(output)
+    main()

@@ -10,6 +10,9 @@
 #ifndef LB_ABI_H
 #define LB_ABI_H
 
+#include "lb/verdicts.h"
+#include "lb/inspection.h"
+
 enum lb_abi {
 	LB_ABI_VERSION = 3,
 	LB_WAYS = 4,            /* connections in one set: 64 bytes, one cache line */
@@ -21,68 +24,6 @@ enum lb_abi {
 	LB_VERDICTS = 32,       /* room for verdicts per NIC */
 	LB_NONE = 0xffff,       /* no service, no back-end, no connection */
 	LB_SNAP = 2048,         /* bytes of a frame that a capture can take */
-};
-
-/*
- * What became of a packet: also the index into the `verdicts` counters.  The
- * comment behind each is its documentation: what it means, then what to do.
- */
-enum lb_verdict {
-	/* The stage has no objection; run the next.  Never counted. */
-	LB_CONTINUE,
-	/* A packet of a known connection went to its back-end. */
-	LB_TO_BACKEND,
-	/* The first packet of a new connection went to the back-end of its slot. */
-	LB_TO_BACKEND_NEW,
-	/* Went by the slot table alone, for the connection table had no room.  Make it larger. */
-	LB_TO_BACKEND_UNTRACKED,
-	/* An ICMP error about a connection (path MTU, unreachable) went to its back-end. */
-	LB_TO_BACKEND_ICMP,
-	/* A reply of a back-end went to its client, from the VIP. */
-	LB_TO_CLIENT,
-	/* Not for a VIP and of no connection: the kernel has it, untouched. */
-	LB_TO_KERNEL,
-	/* The frame is for another station's MAC (or for all): the kernel has it, untouched. */
-	LB_TO_KERNEL_OTHER_MAC,
-	/* An echo request (ping) for a VIP was answered. */
-	LB_ECHO_REPLY,
-	/* A TCP packet without service or connection was answered by a reset. */
-	LB_RESET,
-	/* Its server died and the pool resets: the client was told, so that it tries again at once. */
-	LB_RESET_DOWN,
-	/* A packet too big for the way to its receiver was answered with the size that fits. */
-	LB_TOO_BIG_REPLY,
-	/* Headers that contradict each other or end too early, for a VIP.  The sender is broken. */
-	LB_DROP_MALFORMED,
-	/* A fragment for a VIP: its ports are not known.  Make the sender use path MTU discovery. */
-	LB_DROP_FRAGMENT,
-	/* IP options or extension headers, for a VIP. */
-	LB_DROP_OPTIONS,
-	/* For a VIP's address, but no service has that port and protocol. */
-	LB_DROP_NO_SERVICE,
-	/* For a service, but of no connection and starting none; the pool says drop. */
-	LB_DROP_NO_CONNECTION,
-	/* No active back-end.  `lbctl pool show` says which are down or draining. */
-	LB_DROP_NO_BACKEND,
-	/* The hop limit ran out: a routing loop, or a traceroute. */
-	LB_DROP_TTL_EXPIRED,
-	/* No route to the back-end.  `lbctl route list` has what the switch knows. */
-	LB_DROP_NO_ROUTE,
-	/* The next hop's MAC is not known.  Is the host up?  `lbctl neighbor list`. */
-	LB_DROP_NO_NEIGHBOR,
-	/* The next hop is behind a NIC without a switching processor.  `lbctl attach` it. */
-	LB_DROP_NOT_ATTACHED,
-	/* Larger than the way to its receiver takes, and its sender allows fragments: never made here. */
-	LB_DROP_TOO_BIG,
-	/* The client's address and port already has a connection to that very server. */
-	LB_DROP_TUPLE_CLASH,
-	/* A server refused a first SYN; withheld, so that the client's next finds another server. */
-	LB_DROP_RESET_WITHHELD,
-	/* A packet that must not be answered: a reset for an unknown connection. */
-	LB_DROP_UNANSWERABLE,
-	/* The tables contradict each other.  A bug: please report it with `lbctl status -o json`. */
-	LB_DROP_INTERNAL,
-	LB_VERDICT_MAX,
 };
 
 /* What an address and port mean to the switch. */
@@ -267,76 +208,6 @@ struct lb_backend_counter {
 /* How many packets of one service, or of one back-end, had each verdict but the usual ones. */
 struct lb_reasons {
 	__u64 packets[LB_VERDICTS];
-};
-
-/* The stages, and what ends the pipeline; switch.c has them on one screen. */
-enum lb_stage {
-	LB_STAGE_ARRIVE,
-	LB_STAGE_PARSE,
-	LB_STAGE_SERVICE,
-	LB_STAGE_CONNECTION,
-	LB_STAGE_SELECT,
-	LB_STAGE_ROUTE,
-	LB_STAGE_REWRITE,
-	LB_STAGE_ICMP,
-	LB_STAGE_RESET,
-	LB_STAGE_TOO_BIG,
-	LB_STAGE_FINISH,
-	LB_STAGE_MAX,
-};
-
-/* What a stage made of a packet; each fills in what it finds out.  See trace.h. */
-struct lb_trace {
-	__u64 key;        /* connection: fingerprint of the client */
-	__u32 reached;    /* 0: the packet did not come that far */
-	__u32 verdict;    /* of the stage; of the packet, in the end */
-	__u16 service;    /* service: index of the VIP's; LB_NONE, like those that follow */
-	__u16 server;     /* service: index of the back-end that the sender seems to be */
-	__u16 backend;    /* connection, select: its index */
-	__u16 connection; /* connection, select: which of the eight entries, the first set's first */
-	__u32 slots;      /* select: of the run that a new connection takes its slot from */
-	__u32 slot;       /* select: which one it took */
-	__u16 previous;   /* connection: index of the back-end that was asked before, plus one */
-	__u16 mtu;        /* route: that the packet exceeds; else 0 */
-	__u8 delivered;   /* connection, select: the verdict, if nothing comes between */
-	__u8 buffer;      /* service */
-	__u8 in_nic;      /* finish: slots */
-	__u8 out_nic;
-};
-
-/* What the frame, as it came, told the filter. */
-enum lb_liked {
-	LB_LIKED_FRAME = 1, /* it may be wanted, */
-	LB_LIKED_HOST = 2,  /* and not only if its back-end is */
-};
-
-/* Which packets a capture wants: those that have all of this. */
-struct lb_filter {
-	__u64 nics;       /* a bit for the slot of each NIC that they may come in by */
-	__u32 verdicts;   /* a bit for each */
-	__u32 snap;       /* bytes of a frame to take, at most LB_SNAP */
-	__be32 host[4];   /* sender or receiver of the frame as it comes */
-	__be16 port;      /* of either; 0: any */
-	__u8 protocol;    /* 0: any */
-	__u8 by_host;     /* 0: any host */
-	__u32 by_service; /* 0: any; else those that are marked */
-	__u64 missed;     /* packets for which there was no room */
-};
-
-/* A captured packet: this, then the frame as it came, then as it leaves. */
-struct lb_captured {
-	__u64 time;       /* CLOCK_MONOTONIC, ns */
-	__u32 came;       /* length of the frame as it came, */
-	__u32 leaves;     /* and as it leaves; 0: it does not */
-	__u16 came_taken; /* bytes of either that follow */
-	__u16 leaves_taken;
-	__u16 service; /* its index, or LB_NONE */
-	__u16 backend; /* the same */
-	__u8 verdict;
-	__u8 in_nic; /* slots */
-	__u8 out_nic;
-	__u8 action; /* XDP's */
-	__u32 liked; /* enum lb_liked */
 };
 
 /* The keys of one of the two hash functions that make a fingerprint: see fingerprint.h. */

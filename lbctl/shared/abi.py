@@ -6,17 +6,6 @@ from enum import IntEnum
 
 import numpy as np
 
-ABI_VERSION = 3
-WAYS = 4
-SLOTS_PER_LINE = 32
-NICS_MAX = 64
-IFINDEX_MAX = 32768
-FORGET_MAX = 128
-AGE_FUTURE = 61440
-VERDICTS = 32
-NONE = 65535
-SNAP = 2048
-
 
 class Verdict(IntEnum):
     """``enum lb_verdict``."""
@@ -81,6 +70,64 @@ VERDICT_NOTES = {
     Verdict.DROP_INTERNAL: 'The tables contradict each other.  A bug: please report it with `lbctl status -o json`.',
 }
 
+
+
+class Stage(IntEnum):
+    """``enum lb_stage``."""
+
+    ARRIVE = 0
+    PARSE = 1
+    SERVICE = 2
+    CONNECTION = 3
+    SELECT = 4
+    ROUTE = 5
+    REWRITE = 6
+    ICMP = 7
+    RESET = 8
+    TOO_BIG = 9
+    FINISH = 10
+    MAX = 11
+
+
+TRACE = np.dtype({
+    "names": ['key', 'reached', 'verdict', 'service', 'server', 'backend', 'connection', 'slots', 'slot', 'previous', 'mtu', 'delivered', 'buffer', 'in_nic', 'out_nic'],
+    "formats": ['<u8', '<u4', '<u4', '<u2', '<u2', '<u2', '<u2', '<u4', '<u4', '<u2', '<u2', '<u1', '<u1', '<u1', '<u1'],
+    "offsets": [0, 8, 12, 16, 18, 20, 22, 24, 28, 32, 34, 36, 37, 38, 39],
+    "itemsize": 40,
+})
+
+
+class Liked(IntEnum):
+    """``enum lb_liked``."""
+
+    FRAME = 1
+    HOST = 2
+
+
+FILTER = np.dtype({
+    "names": ['nics', 'verdicts', 'snap', 'host', 'port', 'protocol', 'by_host', 'by_service', 'missed'],
+    "formats": ['<u8', '<u4', '<u4', '(4,)>u4', '>u2', '<u1', '<u1', '<u4', '<u8'],
+    "offsets": [0, 8, 12, 16, 32, 34, 35, 36, 40],
+    "itemsize": 48,
+})
+
+CAPTURED = np.dtype({
+    "names": ['time', 'came', 'leaves', 'came_taken', 'leaves_taken', 'service', 'backend', 'verdict', 'in_nic', 'out_nic', 'action', 'liked'],
+    "formats": ['<u8', '<u4', '<u4', '<u2', '<u2', '<u2', '<u2', '<u1', '<u1', '<u1', '<u1', '<u4'],
+    "offsets": [0, 8, 12, 16, 18, 20, 22, 24, 25, 26, 27, 28],
+    "itemsize": 32,
+})
+
+ABI_VERSION = 3
+WAYS = 4
+SLOTS_PER_LINE = 32
+NICS_MAX = 64
+IFINDEX_MAX = 32768
+FORGET_MAX = 128
+AGE_FUTURE = 61440
+VERDICTS = 32
+NONE = 65535
+SNAP = 2048
 
 
 class Role(IntEnum):
@@ -260,53 +307,6 @@ REASONS = np.dtype({
     "formats": ['(32,)<u8'],
     "offsets": [0],
     "itemsize": 256,
-})
-
-
-class Stage(IntEnum):
-    """``enum lb_stage``."""
-
-    ARRIVE = 0
-    PARSE = 1
-    SERVICE = 2
-    CONNECTION = 3
-    SELECT = 4
-    ROUTE = 5
-    REWRITE = 6
-    ICMP = 7
-    RESET = 8
-    TOO_BIG = 9
-    FINISH = 10
-    MAX = 11
-
-
-TRACE = np.dtype({
-    "names": ['key', 'reached', 'verdict', 'service', 'server', 'backend', 'connection', 'slots', 'slot', 'previous', 'mtu', 'delivered', 'buffer', 'in_nic', 'out_nic'],
-    "formats": ['<u8', '<u4', '<u4', '<u2', '<u2', '<u2', '<u2', '<u4', '<u4', '<u2', '<u2', '<u1', '<u1', '<u1', '<u1'],
-    "offsets": [0, 8, 12, 16, 18, 20, 22, 24, 28, 32, 34, 36, 37, 38, 39],
-    "itemsize": 40,
-})
-
-
-class Liked(IntEnum):
-    """``enum lb_liked``."""
-
-    FRAME = 1
-    HOST = 2
-
-
-FILTER = np.dtype({
-    "names": ['nics', 'verdicts', 'snap', 'host', 'port', 'protocol', 'by_host', 'by_service', 'missed'],
-    "formats": ['<u8', '<u4', '<u4', '(4,)>u4', '>u2', '<u1', '<u1', '<u4', '<u8'],
-    "offsets": [0, 8, 12, 16, 32, 34, 35, 36, 40],
-    "itemsize": 48,
-})
-
-CAPTURED = np.dtype({
-    "names": ['time', 'came', 'leaves', 'came_taken', 'leaves_taken', 'service', 'backend', 'verdict', 'in_nic', 'out_nic', 'action', 'liked'],
-    "formats": ['<u8', '<u4', '<u4', '<u2', '<u2', '<u2', '<u2', '<u1', '<u1', '<u1', '<u1', '<u4'],
-    "offsets": [0, 8, 12, 16, 18, 20, 22, 24, 25, 26, 27, 28],
-    "itemsize": 32,
 })
 
 HASH_KEYS = np.dtype({

@@ -52,6 +52,21 @@ def test_the_generated_file_is_current(generator):
     assert (ROOT / "lbctl/shared/abi.py").read_text() == generator.render(generator.parse())
 
 
+def test_the_page_of_verdicts_is_current_and_says_why(generator):
+    """
+    Each verdict has a note of one line, and a paragraph about cause and cure.
+    """
+    root = generator.parse()
+    page = (ROOT / "docs/reference/verdicts.md").read_text()
+
+    assert page == generator.render_page(root)
+    for verdict in generator.verdicts(root):
+        note, *causes = generator.comment(verdict)
+        assert len(note) <= 100, verdict.spelling
+        assert causes, verdict.spelling
+        assert f"### {verdict.spelling.removeprefix('LB_')}\n" in page
+
+
 def test_the_generator_refuses_what_it_does_not_understand(generator, tmp_path):
     """
     A struct with a pointer, or a syntax error, must not become half a file.
