@@ -16,13 +16,17 @@ help: ## list the targets
 ready:
 	@tools/setup
 
+.PHONY: ready-tests
+ready-tests:
+	@tools/setup tests
+
 setup: ready ## install packages and make .venv; safe to repeat (root)
 	@echo "ready: $(BIN)/lbctl --help"
 
 demo: ready ## balance real traffic in network namespaces, in under a minute (root)
 	@$(BIN)/lbctl demo
 
-test: ready ## all tests; what CI runs (root)
+test: ready-tests ## all tests; what CI runs (root)
 	@$(PYTEST)
 
 test-unit: ready ## tests without privilege
@@ -31,7 +35,7 @@ test-unit: ready ## tests without privilege
 test-bpf: ready ## single packets through the real program (root)
 	@$(PYTEST) -m bpf
 
-test-netns: ready ## live traffic in network namespaces (root)
+test-netns: ready-tests ## live traffic in network namespaces (root)
 	@$(PYTEST) -m netns
 
 check: ready ## formatting, lint, types, spelling, generated files

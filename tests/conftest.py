@@ -15,7 +15,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.support import features
 
@@ -27,7 +27,9 @@ TIER_OF_FOLDER = {"packets": "bpf", "netns": "netns"}
 TIERS = ("unit", "bpf", "netns")
 
 # A slow machine is no wrong answer, and a checkout is no place for a database of examples.
-settings.register_profile("lbctl", deadline=None, database=None)
+settings.register_profile(
+    "lbctl", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("lbctl")
 
 
