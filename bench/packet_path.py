@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bench.support.cases import Case, Group, Pair
     from lbctl.shared.abi import Verdict
 
-_REPEAT = 500_000
+REPEAT = 500_000
 _SHARE = 0.97  # of the packets of a case must have its verdict; full sets take the rest
 
 
@@ -73,9 +73,9 @@ class Bench:
         self.wrapper.prepare(case.traffic)
 
     @contextmanager
-    def turns(self, case: Case) -> Iterator[Callable[[], list[float]]]:
-        """Yield what runs one round; it returns the net ns of each program."""
-        floor, repeat = bytecode.floor(case.cut), case.fresh or _REPEAT
+    def turns(self, case: Case, repeat: int = REPEAT) -> Iterator[Callable[[], list[float]]]:
+        """Yield what runs one round of *repeat* packets; it returns the net ns of each program."""
+        floor, repeat = bytecode.floor(case.cut), case.fresh or repeat
 
         def turn() -> list[float]:
             times = []

@@ -8,6 +8,24 @@
 #ifndef LB_FINISH_H
 #define LB_FINISH_H
 
+/* Kinds of verdicts: a bit for each, for a comparison with one after the other takes longer. */
+#define LB_BIT(verdict) (1U << (verdict))
+enum lb_kind {
+	LB_KIND_USUAL = LB_BIT(LB_TO_BACKEND) | LB_BIT(LB_TO_BACKEND_NEW) | LB_BIT(LB_TO_CLIENT) |
+		LB_BIT(LB_TO_KERNEL) | LB_BIT(LB_TO_KERNEL_OTHER_MAC),
+	LB_KIND_IN = LB_BIT(LB_TO_BACKEND) | LB_BIT(LB_TO_BACKEND_NEW) |
+		LB_BIT(LB_TO_BACKEND_UNTRACKED) | LB_BIT(LB_TO_BACKEND_ICMP),
+	LB_KIND_SENT = LB_KIND_IN | LB_BIT(LB_TO_CLIENT),
+	LB_KIND_PASSED = LB_BIT(LB_TO_KERNEL) | LB_BIT(LB_TO_KERNEL_OTHER_MAC),
+	LB_KIND_ANSWERED = LB_BIT(LB_ECHO_REPLY) | LB_BIT(LB_RESET) | LB_BIT(LB_RESET_DOWN) |
+		LB_BIT(LB_TOO_BIG_REPLY),
+};
+
+static __always_inline int lb_is(int verdict, __u32 kind)
+{
+	return !!(LB_BIT(verdict) & kind);
+}
+
 static __always_inline void lb_count_verdict(const struct lb_packet *pkt, __u32 cpu, int verdict)
 {
 	__u32 index = (cpu * LB_NICS_MAX + pkt->in_nic) * LB_VERDICTS + verdict;
@@ -46,7 +64,7 @@ static __always_inline void lb_count_backend(const struct lb_packet *pkt, __u32 
 			counter->resets++;
 		return;
 	}
-	if (likely(verdict <= LB_TO_BACKEND_ICMP)) {
+	if (likely(lb_is(verdict, LB_KIND_IN))) {
 		counter->packets_in++;
 		counter->bytes_in += pkt->length;
 	}
@@ -71,8 +89,7 @@ static __always_inline void lb_count_reason_of(__u32 cpu, __u32 subject, __u32 v
 /* Whose packet had an unusual end?  The usual ones are counted with the back-end's traffic. */
 static __always_inline void lb_count_reason(const struct lb_packet *pkt, __u32 cpu, int verdict)
 {
-	if (likely(verdict <= LB_TO_BACKEND_NEW || verdict == LB_TO_CLIENT ||
-		   verdict == LB_TO_KERNEL || verdict == LB_TO_KERNEL_OTHER_MAC))
+	if (likely(lb_is(verdict, LB_KIND_USUAL)))
 		return;
 	if (pkt->backend)
 		lb_count_reason_of(cpu, LB_SERVICES + pkt->backend_index, verdict);
@@ -85,28 +102,16 @@ static __always_inline int lb_finish(struct xdp_md *ctx, struct lb_packet *pkt, 
 	__u32 cpu = bpf_get_smp_processor_id();
 	int action = XDP_DROP;
 
-	switch (verdict) {
-	case LB_TO_KERNEL:
-	case LB_TO_KERNEL_OTHER_MAC:
-		action = XDP_PASS;
-		break;
-	case LB_ECHO_REPLY:
-	case LB_RESET:
-	case LB_RESET_DOWN:
-	case LB_TOO_BIG_REPLY:
-		action = XDP_TX;
-		break;
-	case LB_TO_BACKEND:
-	case LB_TO_BACKEND_NEW:
-	case LB_TO_BACKEND_UNTRACKED:
-	case LB_TO_BACKEND_ICMP:
-	case LB_TO_CLIENT:
+	if (likely(lb_is(verdict, LB_KIND_SENT))) {
 		action = pkt->out_nic == pkt->in_nic ? XDP_TX : exits.redirect_map(pkt->out_nic, 0);
 		if (unlikely(action != XDP_TX && action != XDP_REDIRECT)) {
 			action = XDP_DROP;
 			verdict = LB_DROP_NOT_ATTACHED;
 		}
-		break;
+	} else if (lb_is(verdict, LB_KIND_PASSED)) {
+		action = XDP_PASS;
+	} else if (lb_is(verdict, LB_KIND_ANSWERED)) {
+		action = XDP_TX;
 	}
 	lb_trace(pkt, LB_STAGE_FINISH, verdict);
 	lb_capture(ctx, pkt, verdict, action);
