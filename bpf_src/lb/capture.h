@@ -20,7 +20,7 @@ struct lb_capture_room {
 	BPF_TABLE_PINNED7("array", u32, value, name, size, LB_CAPTURE_PINS "/" #name, LB_MMAPABLE)
 
 LB_CAPTURE_TABLE(struct lb_filter, filter, 1);
-/* Not 0: this service, or LB_SERVICES further on this back-end, is wanted. */
+/* enum lb_liked: what this service has, or LB_SERVICES further on this back-end. */
 LB_CAPTURE_TABLE(u64, marked, LB_SERVICES + LB_BACKENDS);
 LB_CAPTURE_TABLE(struct lb_capture_room, rooms, LB_CPUS);
 struct lb_captures {
@@ -74,17 +74,19 @@ static __always_inline int lb_capture_is(const __be32 host[4], const __u64 addre
 static __always_inline __u32 lb_capture_likes(const struct lb_packet *pkt,
 					      const struct lb_filter *wanted)
 {
+	__u32 liked = LB_LIKED_FRAME | (LB_LIKED_ALL & ~wanted->asks);
+	__u8 protocol = pkt->protocol == LB_IPPROTO_ICMPV6 ? LB_IPPROTO_ICMP : pkt->protocol;
+
 	if (!(wanted->nics >> (pkt->in_nic % LB_NICS_MAX) & 1))
 		return 0;
-	if (wanted->protocol && wanted->protocol != pkt->protocol)
+	if (wanted->protocol && wanted->protocol != protocol)
 		return 0;
-	if (wanted->port && wanted->port != pkt->source_port &&
-	    wanted->port != pkt->destination_port)
-		return 0;
-	if (!wanted->by_host || lb_capture_is(wanted->host, pkt->source) ||
+	if (wanted->port == pkt->source_port || wanted->port == pkt->destination_port)
+		liked |= LB_LIKED_PORT;
+	if (lb_capture_is(wanted->host, pkt->source) ||
 	    lb_capture_is(wanted->host, pkt->destination))
-		return LB_LIKED_FRAME | LB_LIKED_HOST;
-	return LB_LIKED_FRAME;
+		liked |= LB_LIKED_HOST;
+	return liked;
 }
 
 static __always_inline void lb_capture_came(struct xdp_md *ctx, const struct lb_packet *pkt)
@@ -100,11 +102,11 @@ static __always_inline void lb_capture_came(struct xdp_md *ctx, const struct lb_
 		room->head.came_taken = lb_capture_take(ctx, room->bytes);
 }
 
-static __always_inline int lb_capture_marked(__u32 subject)
+static __always_inline __u32 lb_capture_marks(__u32 subject)
 {
-	__u64 *mark = marked.lookup(&subject);
+	__u64 *marks = marked.lookup(&subject);
 
-	return mark && *mark;
+	return marks ? *marks : 0;
 }
 
 static __always_inline int lb_capture_wants(const struct lb_packet *pkt,
@@ -113,10 +115,11 @@ static __always_inline int lb_capture_wants(const struct lb_packet *pkt,
 {
 	if (!liked || !(wanted->verdicts >> (verdict % LB_VERDICTS) & 1))
 		return 0;
-	if (!(liked & LB_LIKED_HOST) &&
-	    !(pkt->backend && lb_capture_marked(LB_SERVICES + pkt->backend_index)))
-		return 0;
-	return !wanted->by_service || lb_capture_marked(pkt->service_index);
+	if (pkt->backend)
+		liked |= lb_capture_marks(LB_SERVICES + pkt->backend_index);
+	if (pkt->service_index != LB_NONE)
+		liked |= lb_capture_marks(pkt->service_index);
+	return (liked & LB_LIKED_ALL) == LB_LIKED_ALL;
 }
 
 static __always_inline void lb_capture(struct xdp_md *ctx, const struct lb_packet *pkt,

@@ -40,23 +40,30 @@ struct lb_trace {
 	__u8 out_nic;
 };
 
-/* What the frame, as it came, told the filter. */
+/*
+ * What a filter can ask for.  The frame has it as it came, or its back-end or service has: these bits
+ * are the marks of both.
+ */
 enum lb_liked {
-	LB_LIKED_FRAME = 1, /* it may be wanted, */
-	LB_LIKED_HOST = 2,  /* and not only if its back-end is */
+	LB_LIKED_FRAME = 1, /* the NIC and the protocol: always asked for */
+	LB_LIKED_HOST = 2,
+	LB_LIKED_PORT = 4,
+	LB_LIKED_BACKEND = 8,
+	LB_LIKED_SERVICE = 16,
+	LB_LIKED_ALL = 31,
 };
 
 /* Which packets a capture wants: those that have all of this. */
 struct lb_filter {
-	__u64 nics;       /* a bit for the slot of each NIC that they may come in by */
-	__u32 verdicts;   /* a bit for each */
-	__u32 snap;       /* bytes of a frame to take, at most LB_SNAP */
-	__be32 host[4];   /* sender or receiver of the frame as it comes */
-	__be16 port;      /* of either; 0: any */
-	__u8 protocol;    /* 0: any */
-	__u8 by_host;     /* 0: any host */
-	__u32 by_service; /* 0: any; else those that are marked */
-	__u64 missed;     /* packets for which there was no room */
+	__u64 nics;     /* a bit for the slot of each NIC that they may come in by */
+	__u32 verdicts; /* a bit for each */
+	__u32 snap;     /* bytes of a frame to take, at most LB_SNAP */
+	__be32 host[4]; /* sender or receiver of the frame as it comes */
+	__be16 port;    /* of either */
+	__u8 protocol;  /* 0: any; ICMP is both kinds of it */
+	__u8 spare;
+	__u32 asks;   /* enum lb_liked: what must be found */
+	__u64 missed; /* packets for which there was no room */
 };
 
 /* A captured packet: this, then the frame as it came, then as it leaves. */

@@ -7,6 +7,7 @@ The only module that knows httpx; it is imported when there is something to send
 from __future__ import annotations
 
 import socket
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx
@@ -14,7 +15,7 @@ import httpx
 from lbctl.errors import DaemonUnreachable, NotPermitted, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 
 class Call(NamedTuple):
@@ -42,21 +43,72 @@ class Answer(NamedTuple):
     data: Any
 
 
+class Stream(NamedTuple):
+    """An answer that comes bit by bit; *data* instead, where it is a refusal."""
+
+    status: int
+    headers: Mapping[str, str]
+    parts: Iterator[bytes]
+    data: Any = None
+
+
 def send(call: Call) -> Answer:
     """Send *call*.  Raises DaemonUnreachable, NotPermitted or UsageError."""
     _knock(call)
+    with _problems(call), _client(call, call.patience) as client:
+        response = client.send(_request(client, call))
+        return Answer(response.status_code, response.json())
+
+
+@contextmanager
+def stream(call: Call) -> Iterator[Stream]:
+    """
+    Send *call*; its answer comes as it is made, and leaving the context hangs up.
+
+    Raises as `send` does, also while the parts come: then there is no daemon any more.
+    """
+    _knock(call)
+    with _client(call, None) as client:
+        with _problems(call):
+            response = client.send(_request(client, call), stream=True)
+        try:
+            if response.is_success:
+                yield Stream(response.status_code, response.headers, _parts(call, response))
+            else:
+                with _problems(call):
+                    response.read()
+                    data = response.json()
+                yield Stream(response.status_code, response.headers, iter(()), data)
+        finally:
+            response.close()
+
+
+def _parts(call: Call, response: httpx.Response) -> Iterator[bytes]:
+    with _problems(call):
+        yield from response.iter_raw()
+
+
+def _client(call: Call, patience: float | None) -> httpx.Client:
     # The socket's file permissions do here what TLS does elsewhere.
     transport = httpx.HTTPTransport(uds=call.socket, verify=False)
+    return httpx.Client(transport=transport, timeout=patience, trust_env=False)
+
+
+def _request(client: httpx.Client, call: Call) -> httpx.Request:
+    return client.build_request(
+        call.method,
+        f"http://localhost{call.path}",
+        params=dict(call.params),
+        headers=dict(call.headers),
+        json=call.body,
+    )
+
+
+@contextmanager
+def _problems(call: Call) -> Iterator[None]:
+    """Say in our words what can go wrong on the way."""
     try:
-        with httpx.Client(transport=transport, timeout=call.patience, trust_env=False) as client:
-            response = client.request(
-                call.method,
-                f"http://localhost{call.path}",
-                params=dict(call.params),
-                headers=dict(call.headers),
-                json=call.body,
-            )
-        return Answer(response.status_code, response.json())
+        yield
     except httpx.TimeoutException as err:
         problem = f"lbctld has not answered for {call.patience:g} s"
         raise _unanswered(call, problem) from err

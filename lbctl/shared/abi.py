@@ -102,10 +102,14 @@ class Liked(IntEnum):
 
     FRAME = 1
     HOST = 2
+    PORT = 4
+    BACKEND = 8
+    SERVICE = 16
+    ALL = 31
 
 
 FILTER = np.dtype({
-    "names": ['nics', 'verdicts', 'snap', 'host', 'port', 'protocol', 'by_host', 'by_service', 'missed'],
+    "names": ['nics', 'verdicts', 'snap', 'host', 'port', 'protocol', 'spare', 'asks', 'missed'],
     "formats": ['<u8', '<u4', '<u4', '(4,)>u4', '>u2', '<u1', '<u1', '<u4', '<u8'],
     "offsets": [0, 8, 12, 16, 32, 34, 35, 36, 40],
     "itemsize": 48,

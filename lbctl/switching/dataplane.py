@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from typing import TYPE_CHECKING
 
+from lbctl.errors import LbctlError
 from lbctl.model import ANY_PORT, Forward, OnDown
 from lbctl.shared import syscall
 from lbctl.shared.clock import Clock
@@ -13,7 +15,8 @@ from lbctl.shared.configuration import ConfigurationTable
 from lbctl.shared.connections import ConnectionTable
 from lbctl.shared.counters import Counters
 from lbctl.shared.routing import RoutingTable
-from lbctl.switching import pins, program
+from lbctl.switching import capture, pins, program
+from lbctl.switching.explain import Explainer
 from lbctl.switching.nics import AttachedNic, Nics
 
 if TYPE_CHECKING:
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
 
     from lbctl.model import Configuration, Nic
     from lbctl.shared.tables import Capacity, Tables
+    from lbctl.switching.explain import Trial
+
+log = logging.getLogger(__name__)
 
 # LB_WITH_..., as bits of one number
 FEATURES = ("IPV6", "NAT", "DSR", "ANY_PORT", "SHARED", "RULES", "RESET_DOWN")
@@ -63,6 +69,9 @@ class Dataplane:
         self.routing = RoutingTable(tables, self.connections, self.configuration.next_hops())
         self.counters = Counters(tables)
         self._nics = Nics(pin_dir / "links", tables)
+        self._explainer = Explainer(pin_dir / pins.EXPLAIN, tables, self._clock)
+        self._capture: capture.Capture | None = None
+        capture.remove(pin_dir / pins.CAPTURE)  # of a daemon that was killed
 
     @classmethod
     def open(cls, pin_dir: Path, capacity: Capacity) -> Self:
@@ -79,6 +88,11 @@ class Dataplane:
             tables.close()
             raise
 
+    @property
+    def capacity(self) -> Capacity:
+        """How much fits into the tables."""
+        return self._tables.capacity
+
     def ensure(self, configuration: Configuration) -> None:
         """
         Have a program that can do what *configuration* needs, on every NIC.
@@ -88,23 +102,20 @@ class Dataplane:
         wanted = features(configuration)
         present = self._program()
         if present is not None and _features_of(present) & wanted == wanted:
-            self._nics.upgrade(present)
+            self._put(present)
             return
         if present is not None and present.name.endswith(self._digest()):
             wanted |= _features_of(present)  # two pools in turn should not swap for ever
         path = self._pins / "programs" / f"{wanted:02x}_{self._digest()}"
         self._build(path, wanted)
-        self._nics.upgrade(path)
+        self._put(path)
         for old in path.parent.iterdir():
             if old != path:
                 old.unlink()
 
     def attach(self, nic: Nic) -> AttachedNic:
         """Attach one NIC; see Nics.attach.  `ensure` must have been called."""
-        path = self._program()
-        if path is None:
-            raise RuntimeError("ensure() comes before attach()")
-        return self._nics.attach(nic, path)
+        return self._nics.attach(nic, self._capture.program if self._capture else self._plain())
 
     def detach(self, name: str) -> None:
         """Take the program off one NIC."""
@@ -118,6 +129,50 @@ class Dataplane:
         """Follow renamed NICs and changed MACs; returns the names of NICs that vanished."""
         return self._nics.refresh()
 
+    def explain(self, frame: bytes, ifindex: int, about: bytes = b"") -> Trial:
+        """Try a frame that comes in by the NIC *ifindex*, on tables of its own; see Explainer."""
+        present = {path.name for path in (self._pins / "programs").iterdir()}
+        if self._explainer.name not in present:
+            path = self._program()
+            if path is None:
+                raise LbctlError("lbctl was upgraded since lbctld was started; restart lbctld")
+            self._explainer.prepare(path.name, self._macros(_features_of(path)))
+        return self._explainer.run(frame, ifindex, about)
+
+    def new_capture(self, size: int = capture.BYTES) -> capture.Capture:
+        """
+        Make all that a capture needs; one at a time.  Other threads may work meanwhile.
+
+        Raises LbctlError where it is not to be had.
+        """
+        capture.require_kernel()
+        made = capture.Capture(self._pins / pins.CAPTURE, self._tables.capacity, size)
+        try:
+            made.build(self._with_capture(self._plain()))
+        except BaseException:
+            made.close()
+            raise
+        return made
+
+    def start_capture(self, made: capture.Capture) -> None:
+        """Put its program on every NIC; it takes nothing before its filter says so."""
+        made.plain = self._plain()
+        self._capture = made
+        try:
+            self._nics.upgrade(made.build(self._with_capture(made.plain)))
+        except BaseException:
+            self.stop_capture()
+            raise
+
+    def stop_capture(self) -> None:
+        """Put the plain program back; when this returns nothing more is captured."""
+        if self._capture is None:
+            return
+        self._nics.upgrade(self._capture.plain)
+        self._capture.unpin()
+        self._capture = None
+        syscall.wait_for_packets()
+
     def destroy(self) -> None:
         """Take the program off all NICs and remove every pin: packets are the kernel's again."""
         for nic in self.attached():
@@ -127,9 +182,31 @@ class Dataplane:
 
     def close(self) -> None:
         """Let go; packets go on."""
+        self.stop_capture()
+        self._explainer.close()
         self._nics.close()
         self._clock.close()
         self._tables.close()
+
+    def _put(self, path: Path) -> None:
+        """Have the program *path* on every NIC; while somebody captures, with that."""
+        if self._capture:
+            self._capture.plain = path
+            try:
+                self._nics.upgrade(self._capture.build(self._with_capture(path)))
+            except LbctlError as error:  # no reason to refuse a configuration
+                log.warning("the capture ends: %s", error)
+                self._capture.failure = str(error)
+                self.stop_capture()
+            return
+        self._nics.upgrade(path)
+
+    def _plain(self) -> Path:
+        """The pinned program, which `ensure` has made."""
+        path = self._program()
+        if path is None:
+            raise RuntimeError("ensure() comes first")
+        return path
 
     def _build(self, path: Path, wanted: int) -> None:
         """Compile both programs, then replace the old ones: a failure changes nothing."""
@@ -167,6 +244,10 @@ class Dataplane:
             "LB_WITH_TRACE": 0,
             "LB_WITH_CAPTURE": 0,
         }
+
+    def _with_capture(self, path: Path) -> dict[str, int | str]:
+        """How to make the same program with a capture, which is to find IPv6 hosts in any case."""
+        return self._macros(_features_of(path) | 1 << FEATURES.index("IPV6"))
 
     def _digest(self) -> str:
         """Names sources and sizes: a program with this name need not be compiled again."""

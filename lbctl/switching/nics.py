@@ -126,7 +126,10 @@ class Nics:
         try:
             info = syscall.prog_info(descriptor)
             for ifindex, link in self._links.items():
-                if syscall.link_info(link).program != info.id:
+                found = syscall.link_info(link)
+                if not found.ifindex:
+                    continue  # the NIC is gone: `refresh` lets go of it
+                if found.program != info.id:
                     syscall.link_update(link, descriptor)
                 self._nics[ifindex] = replace(self._nics[ifindex], program_tag=info.tag)
         finally:

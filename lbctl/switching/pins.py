@@ -5,6 +5,8 @@ The pins: the names in bpffs under which tables, programs and links outlive the 
     ├── tables/        one file a table
     ├── programs/      the program in use: FEATURES_DIGEST, so that it is known without compiling
     ├── forget         the program by which the control processor forgets connections
+    ├── explain/       tables and program of `lbctl explain`: see explain.py
+    ├── capture/       while somebody captures: the tables and the program for it
     └── links/         one file a NIC, by its ifindex
 
 A new instance is built in a folder beside it and renamed once: it is there whole, or not at all.
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
 
 FOLDERS = ("tables", "programs", "links")
 FORGET = "forget"
-CONTENT = (*FOLDERS, FORGET, f"{FORGET}_new")
+EXPLAIN = "explain"
+CAPTURE = "capture"
+CONTENT = (*FOLDERS, FORGET, f"{FORGET}_new", EXPLAIN, CAPTURE)
 
 
 def open_tables(folder: Path, capacity: tables.Capacity) -> tables.Tables:
