@@ -15,10 +15,12 @@ from lbctl.errors import LbctlError
 
 NAMES = (
     "packet_path",
+    "counters",
     "publish",
     "republish",
     "connection_count",
     "daemon",
+    "exporter",
     "end_to_end",
     "agents",
     "server_dies",

@@ -11,6 +11,7 @@ import logging
 import sqlite3
 import threading
 import time
+from collections import Counter
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
@@ -71,6 +72,7 @@ class Journal:
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / "journal.db"
+        self.told: Counter[str] = Counter()  # by kind, since the start
         self._lock = threading.Lock()
         self._closed = False
         try:
@@ -94,9 +96,11 @@ class Journal:
 
     def tell(self, kind: str, subject: str, text: str) -> None:
         """Note an event; a full disk is no reason to fail."""
-        log.info("%s: %s: %s", kind, subject, text)
+        event = {"kind": kind, "subject": subject, "text": text}
+        log.info("%s: %s: %s", kind, subject, text, extra={"event": event})
         row = (time.time(), kind, subject, text)
         with self._usable("an event could not be noted") as usable:
+            self.told[kind] += 1
             if usable:
                 cursor = self._db.execute(
                     "INSERT INTO events (time, kind, subject, text) VALUES (?, ?, ?, ?)", row

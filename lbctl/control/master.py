@@ -66,6 +66,7 @@ class Master:
         self.standings = NOTHING_FOUND
         self._bases: dict[Hand, Slots] = {}
         self._tables: dict[str, _Table] = {}
+        self._parts: dict[str, tuple[_Table, list[float]]] = {}  # what `shares` counted, and where
 
     def services(
         self, configuration: Configuration, next_hop: NextHop, found: Standings | None = None
@@ -88,9 +89,19 @@ class Master:
     def shares(self, pool: Pool) -> dict[SocketAddress, float]:
         """The part of a pool's own slots that each of its back-ends has, 0 to 1."""
         table = self._tables.get(pool.name)
-        slots = table.slots if table else NO_SLOTS
-        counts = np.bincount(slots, minlength=len(pool.backends)) / max(len(slots), 1)
-        return {b.address: float(c) for b, c in zip(pool.backends, counts, strict=False)}
+        if table is None:
+            return {backend.address: 0.0 for backend in pool.backends}
+        known = self._parts.get(pool.name)
+        if known is None or known[0] is not table:  # who looks at all pools looks often
+            counts = np.bincount(table.slots, minlength=len(pool.backends))
+            known = table, (counts / max(len(table.slots), 1)).tolist()
+            self._parts[pool.name] = known
+        return {b.address: part for b, part in zip(pool.backends, known[1], strict=False)}
+
+    def dealt(self, pool: Pool) -> int:
+        """How many slots were dealt to the back-ends of *pool* last."""
+        table = self._tables.get(pool.name)
+        return len(table.slots) if table else 0
 
     def forget_all_but(self, pools: Iterable[Pool]) -> None:
         """Drop the deals that none of *pools* needs."""
@@ -98,6 +109,7 @@ class Master:
         hands = set(kept.values())
         self._bases = {hand: slots for hand, slots in self._bases.items() if hand in hands}
         self._tables = {name: table for name, table in self._tables.items() if name in kept}
+        self._parts = {name: parts for name, parts in self._parts.items() if name in kept}
 
     def _service(
         self,

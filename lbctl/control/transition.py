@@ -8,6 +8,8 @@ unwinds it when anything fails, and drops it when the new configuration is store
 from __future__ import annotations
 
 import logging
+import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from lbctl.control.master import wanted_share
@@ -38,6 +40,15 @@ class Current(NamedTuple):
     configuration: Configuration
 
 
+@dataclass
+class Publications:
+    """How often packets were given a buffer to read; when last, and how long it took."""
+
+    count: int = 0
+    time: float = 0.0  # seconds since 1970
+    seconds: float = 0.0
+
+
 class Transition:
     """The steps of a change; the caller holds the lock."""
 
@@ -49,6 +60,7 @@ class Transition:
         self._links = links
         self._master = master
         self.own: frozenset[IPAddress] | None = None  # of the VIPs, as published; None: not yet
+        self.publications = Publications()
 
     def prepare(
         self, old: Configuration, new: Configuration, undo: ExitStack, *, force: bool
@@ -82,12 +94,15 @@ class Transition:
 
         *found*: how its back-ends stand, if not as the master module knows already.
         """
+        begin = time.monotonic()
         found = found or self._master.standings
         table = self._dataplane.routing
         services = self._master.services(configuration, table.destination, found)
         own = self.own_vips(configuration)
         timeouts = configuration.settings.timeouts
         self._dataplane.configuration.publish(services, timeouts, number, own)
+        done = self.publications
+        done.count, done.time, done.seconds = done.count + 1, time.time(), time.monotonic() - begin
         self.own = own
         self._master.standings = found  # shown from now on
 

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from lbctl.shared.tables import Tables
 
 
+# Entries that are looked at together: what is made of them stays in the caches, and is small enough
+# that malloc need not map memory for it again and again (see lbctl.control.host.LARGE).
+_PART = 15 << 10
+
+
 class Connection(NamedTuple):
     """One connection, for people."""
 
@@ -80,14 +85,22 @@ class ConnectionTable:
         Closed ones wait for late packets only: whoever drains a back-end need not wait for them.
         *expired*: count all entries that are not free, whatever their state and age.
         """
+        if not expired:
+            return self.census()[1]
         entries = self._entries
-        if expired:
-            taken = entries["key"] >= ConnectionKey.FIRST
-        else:
-            taken = self._live(entries)
-            taken &= entries["state"] & ConnectionState.MASK != ConnectionState.CLOSED
-        named = entries["backend"][taken]
-        return np.bincount(named, minlength=self._tables.capacity.backends)
+        return self._by_backend(entries, entries["key"] >= ConnectionKey.FIRST)
+
+    def census(self) -> tuple[int, Array]:
+        """`used` and `count_by_backend` in one look at the table, a part at a time."""
+        entries, used = self._entries, 0
+        counts = np.zeros(self._tables.capacity.backends, np.int64)
+        for begin in range(0, len(entries), _PART):
+            part = entries[begin : begin + _PART]
+            taken = self._live(part)
+            used += int(np.count_nonzero(taken))
+            taken &= part["state"] & ConnectionState.MASK != ConnectionState.CLOSED
+            counts += self._by_backend(part, taken)
+        return used, counts
 
     def list(self, only: Filter = EVERYTHING, limit: int | None = None) -> list[Connection]:
         """Live connections that match, at most *limit* of them."""
@@ -118,6 +131,9 @@ class ConnectionTable:
         forgotten["index"], forgotten["if_expired"] = indices, if_expired
         batches = range(0, len(indices), abi.FORGET_MAX)
         return sum(self.run_forget(forgotten[i : i + abi.FORGET_MAX].tobytes()) for i in batches)
+
+    def _by_backend(self, entries: Array, taken: Array) -> Array:
+        return np.bincount(entries["backend"][taken], minlength=self._tables.capacity.backends)
 
     def _ages(self, entries: Array) -> Array:
         """Ticks since the last packet, uint16."""

@@ -70,6 +70,12 @@ class RoutingTable:
         with self._lock:
             return dict(self._destinations)
 
+    def reachable(self) -> dict[IPAddress, bool]:
+        """Whether packets find their way to each of these hosts, as the table is now."""
+        hosts = self.destinations()
+        states = self._tables["next_hops"]["state"][np.array([*hosts.values()], np.intp)]
+        return dict(zip(hosts, (states == NextHopState.RESOLVED).tolist(), strict=True))
+
     def release(self, address: IPAddress) -> None:
         """Nobody goes to that host any more."""
         with self._lock:

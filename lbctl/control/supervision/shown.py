@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lbctl.control.health.passive import Inhibition
     from lbctl.control.resources.tracked import AgentState
     from lbctl.control.supervision.supervisor import Supervisor
-    from lbctl.model import Configuration, IPAddress, SocketAddress
+    from lbctl.model import Agent, Configuration, IPAddress, SocketAddress
 
 
 def health(
@@ -84,14 +84,11 @@ def _agent(
 ) -> reports.AgentStatus:
     agent, reading = state.agent, state.reading
     age = time.monotonic() - reading.at if reading else None
-    how: Literal["fresh", "silent", "waiting"] = "waiting"
-    if age is not None:
-        how = "fresh" if age <= agent.stale else "silent"
     here = servers.get(agent.address.address, set())
     return reports.AgentStatus(
         address=agent.address,
         kind=str(agent.kind),
-        state=how,
+        state=word(agent, age),
         backends=agent.backends or tuple(sorted(here)),
         age_seconds=None if age is None else round(age, 1),
         report=_report(reading.report) if reading else None,
@@ -100,6 +97,13 @@ def _agent(
         refused=state.refused,
         problem=state.problem,
     )
+
+
+def word(agent: Agent, age: float | None) -> Literal["fresh", "silent", "waiting"]:
+    """Whether what an agent said *age* seconds ago (None: nothing yet) counts."""
+    if age is None:
+        return "waiting"
+    return "fresh" if age <= agent.stale else "silent"
 
 
 def _report(report: LoadReport) -> reports.AgentReport:

@@ -8,6 +8,7 @@ several pools is counted in each for itself.
 from __future__ import annotations
 
 from collections import deque
+from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -47,12 +48,14 @@ class ObservedTraffic:
     def __init__(self) -> None:
         self._last: dict[Key, tuple[float, int]] = {}
         self._samples: dict[Key, deque[_Sample]] = {}
+        self._sums: dict[Key, int] = {}  # of their connections
 
     def observe(self, now: float, totals: Mapping[Key, Totals]) -> None:
         """Take note of the totals at *now*; whoever is not there any more is forgotten."""
         for key in self._last.keys() - totals.keys():
             del self._last[key]
             self._samples.pop(key, None)
+            self._sums.pop(key, None)
         for key, total in totals.items():
             known = self._last.get(key)
             self._last[key] = (now, total.connections)
@@ -63,20 +66,21 @@ class ObservedTraffic:
             new = grown if grown >= 0 else total.connections
             samples.append(_Sample(now, now - known[0], new))
             while samples[0].time < now - WINDOW:
-                samples.popleft()
+                new -= samples.popleft().connections
+            self._sums[key] = self._sums.get(key, 0) + new
 
     def rate(self, key: Key) -> float:
         """New connections a second, lately."""
         samples = self._samples.get(key)
         if not samples:
             return 0.0
-        newest = samples[-1].time
-        recent = [sample for sample in samples if sample.time > newest - RECENT]
+        begin = samples[-1].time - RECENT
+        recent = [*takewhile(lambda sample: sample.time > begin, reversed(samples))]
         seconds = sum(sample.seconds for sample in recent)
         return sum(sample.connections for sample in recent) / seconds if seconds else 0.0
 
     def measured(self, keys: Sequence[Key]) -> list[float | None]:
         """The part of their new connections that each of *keys* got; None: too few to tell."""
-        counts = [sum(s.connections for s in self._samples.get(key, ())) for key in keys]
+        counts = [self._sums.get(key, 0) for key in keys]
         whole = sum(counts)
         return [count / whole if whole >= ENOUGH else None for count in counts]

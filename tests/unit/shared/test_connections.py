@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lbctl.model import SocketAddress, Timeouts, Vip
-from lbctl.shared import abi
+from lbctl.shared import abi, connections
 from lbctl.shared.abi import ConnectionState as State
 from lbctl.shared.connections import Filter
 from tests.unit.shared.fakes import Shared, service
@@ -153,6 +153,20 @@ def test_filters(busy, only, places):
     assert min(2, len(places)) == len(busy.connections.list(only, limit=2))
     assert len(places) == busy.connections.flush(only)
     assert set(range(6)) - places == set(np.flatnonzero(busy.entries["key"]))
+
+
+@pytest.mark.parametrize("part", [1, 4, 5, 1 << 20])
+def test_a_census_is_one_look_at_all(busy, monkeypatch, part):
+    """
+    However large the parts are in which it is made; a closed connection lives, but is not open.
+    """
+    monkeypatch.setattr(connections, "_PART", part)
+    busy.connect(6, 1, State.CLOSED)
+    used, opened = busy.connections.census()
+
+    assert (7, [2, 1, 1, 2]) == (used, opened[:4].tolist())
+    assert used == busy.connections.used()
+    assert opened.tolist() == busy.connections.count_by_backend().tolist()
 
 
 def test_flushing_is_done_in_batches(shared):

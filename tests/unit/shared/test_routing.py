@@ -56,6 +56,18 @@ def test_indices_are_stable_and_never_0(table):
     assert {"a": three} == table.gateways()
 
 
+@pytest.mark.parametrize("state", NextHopState)
+def test_a_host_is_reachable_by_a_next_hop_that_is_resolved(table, state):
+    """
+    No other state will do.
+    """
+    assert {} == table.reachable()
+    table.set_next_hop(table.destination(ONE), HOP._replace(state=state))
+    table.destination(TWO)
+
+    assert {ONE: state is NextHopState.RESOLVED, TWO: False} == table.reachable()
+
+
 def test_released_ones_are_given_again_and_clean(table):
     """
     Whoever comes next must not be sent where the last one was.
