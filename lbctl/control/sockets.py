@@ -105,16 +105,22 @@ def _remove_stale(path: Path) -> None:
     raise Conflict(f"{path}: another program answers there; stop it or choose another --socket")
 
 
-def tcp_listener(listen: str, cert: Path | None, key: Path | None, token_file: Path | None) -> Tcp:
-    """Read the options of the TCP listener.  Raises UsageError when they would not be safe."""
-    host, port = place("--listen", listen)
+def tcp_listener(
+    listen: str,
+    cert: Path | None,
+    key: Path | None,
+    token_file: Path | None,
+    option: str = "--listen",
+) -> Tcp:
+    """Read the options of a TCP listener.  Raises UsageError when they would not be safe."""
+    host, port = place(option, listen)
     if token_file is None:
-        raise UsageError(f"--listen {listen}: a listener needs a --token-file")
+        raise UsageError(f"{option} {listen}: a listener needs a --token-file")
     if bool(cert) != bool(key):
         raise UsageError("--tls-cert and --tls-key belong together; give both")
     if cert is None and not ip_address(host).is_loopback:
         raise UsageError(
-            f"--listen {listen}: only a loopback address may go without TLS; "
+            f"{option} {listen}: only a loopback address may go without TLS; "
             f"give --tls-cert and --tls-key"
         )
     if cert and key:
@@ -123,13 +129,20 @@ def tcp_listener(listen: str, cert: Path | None, key: Path | None, token_file: P
 
 
 @contextmanager
-def tcp_socket(tcp: Tcp) -> Iterator[socket.socket]:
+def tcp_socket(tcp: Tcp, option: str = "--listen") -> Iterator[socket.socket]:
     """A listening TCP socket."""
-    family = socket.AF_INET6 if ":" in tcp.host else socket.AF_INET
+    with open_socket(option, Place(tcp.host, tcp.port)) as listener:
+        yield listener
+
+
+@contextmanager
+def open_socket(option: str, where: Place) -> Iterator[socket.socket]:
+    """A listening TCP socket at the place that *option* names."""
+    family = socket.AF_INET6 if ":" in where.host else socket.AF_INET
     try:
-        listener = socket.create_server((tcp.host, tcp.port), family=family)
+        listener = socket.create_server(where, family=family)
     except OSError as err:
-        raise LbctlError(f"--listen {tcp.host} port {tcp.port}: {err.strerror}") from err
+        raise LbctlError(f"{option} {where.host} port {where.port}: {err.strerror}") from err
     with listener:
         yield listener
 

@@ -128,6 +128,12 @@ def test_an_unsafe_listener_is_refused(token_file, listen, with_token, text):
         sockets.tcp_listener(listen, None, None, token_file if with_token else None)
 
 
+def test_a_refusal_names_the_option_that_was_given(token_file):
+    """There are several that make listeners."""
+    with pytest.raises(UsageError, match=r"^--page-listen \S+:80: only a loopback address"):
+        sockets.tcp_listener("192.0.2.1:80", None, None, token_file, option="--page-listen")
+
+
 def test_a_certificate_without_key_is_refused(token_file):
     """They belong together."""
     with pytest.raises(UsageError, match="give both"):
