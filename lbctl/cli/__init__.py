@@ -19,6 +19,9 @@ SECTIONS = {
         "attach": Entry("lbctl.cli.nic:attach", "Give NICs a switching processor."),
         "detach": Entry("lbctl.cli.nic:detach", "Take the switching processor from NICs."),
         "status": Entry("lbctl.cli.status:status", "Show the switch at a glance."),
+        "preflight": Entry(
+            "lbctl.cli.preflight:preflight", "Look for all that keeps packets from arriving."
+        ),
     },
     "Services": {
         "pool": Entry("lbctl.cli.pool:pool", "Pools: VIPs and the back-ends behind them."),
@@ -33,6 +36,14 @@ SECTIONS = {
         ),
         "route": Entry("lbctl.cli.route:route", "Routes: as the switching processors have them."),
         "neighbor": Entry("lbctl.cli.neighbor:neighbor", "Neighbors: hosts on the links."),
+        "explain": Entry(
+            "lbctl.cli.explain:explain", "Tell what the switch would do with a packet, and why."
+        ),
+        "top": Entry("lbctl.cli.top.command:top", "Watch the switch at work, on a whole screen."),
+        "capture": Entry(
+            "lbctl.cli.capture:capture",
+            "Capture packets as they come and as they leave, with verdicts.",
+        ),
         "events": Entry("lbctl.cli.events:events", "Show what has happened."),
         "stats": Entry("lbctl.cli.stats:stats", "Show what became of the packets."),
         "drops": Entry("lbctl.cli.stats:drops", "Show which packets were discarded, and why."),

@@ -6,29 +6,22 @@ Errors of the daemon come back as the classes of `lbctl.errors` that it raised.
 
 from __future__ import annotations
 
-import getpass
-import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from lbctl import __version__
-from lbctl.errors import BY_EXIT_CODE, LbctlError, UsageError
+from lbctl.cli.calls import PATIENCE, Calls
+from lbctl.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
-    Row = dict[str, Any]
+    from lbctl.cli.calls import Row
+    from lbctl.cli.transport import Stream
 
-PATIENCE = 60.0  # seconds for an answer; a change compiles and may wait for neighbors
 
-
-class Client:
+class Client(Calls):
     """One daemon, seen through its socket."""
-
-    def __init__(self, socket: str, *, start: str, patience: float = PATIENCE) -> None:
-        self.socket = socket
-        self.start = start
-        self.patience = patience
 
     # -- the switch ------------------------------------------------------------------------
 
@@ -49,6 +42,10 @@ class Client:
         if chosen:
             self._row("DELETE", "/v1/nics", name=chosen)
         return chosen
+
+    def preflight(self, names: Sequence[str]) -> Row:
+        """Have the switch looked at; with *names* only these NICs."""
+        return self._row("GET", "/v1/preflight", nic=list(names) or None)
 
     # -- pools, VIPs, back-ends ------------------------------------------------------------
 
@@ -153,6 +150,22 @@ class Client:
         """Fetch what was discarded, and why."""
         return self._rows("GET", "/v1/drops")
 
+    def explain(self, question: Row) -> Row:
+        """Ask what the switch would do with a packet."""
+        return self._row("POST", "/v1/explain", question)
+
+    def explain_frames(self, question: Row) -> list[Row]:
+        """Ask the same about several frames."""
+        return self._rows("POST", "/v1/explain/frames", question)
+
+    def capture(self, wanted: Row) -> AbstractContextManager[Stream]:
+        """Capture packets, as long as the context lasts or the capture does."""
+        return self._stream("/v1/capture", wanted)
+
+    def stop_capture(self, number: int | None = None) -> Row:
+        """End the capture that runs, or only the one of that number."""
+        return self._row("DELETE", "/v1/capture", number=number)
+
     # -- health, load agents, events -------------------------------------------------------
 
     def health(self, pool: str | None = None) -> list[Row]:
@@ -198,33 +211,6 @@ class Client:
         answer: list[Row] = self._call("GET", "/v1/events", None, params, longer=wait or 0)
         return answer
 
-    # -- one call --------------------------------------------------------------------------
-
-    def _row(self, method: str, path: str, body: Row | None = None, /, **params: object) -> Row:
-        answer: Row = self._call(method, path, body, params)
-        return answer
-
-    def _rows(
-        self, method: str, path: str, body: Row | None = None, /, **params: object
-    ) -> list[Row]:
-        answer: list[Row] = self._call(method, path, body, params)
-        return answer
-
-    def _call(
-        self, method: str, path: str, body: Row | None, params: Row, *, longer: float = 0
-    ) -> Any:  # noqa: ANN401
-        from lbctl.cli.transport import Call, send  # noqa: PLC0415 - httpx is slow to import
-
-        # A parameter that was not given, or is off, is not sent.
-        given = {k: _text(v) for k, v in params.items() if v is not None and v is not False}
-        headers = {"X-Lbctl-Who": who(), "User-Agent": f"lbctl/{__version__}"}
-        patience = self.patience + longer
-        call = Call(self.socket, method, path, given, body, headers, patience, self.start)
-        answer = send(call)
-        if answer.status >= 400:
-            raise _error(call.method, call.path, answer.status, answer.data)
-        return answer.data
-
 
 def connect(name: str, socket: str | None, *, patience: float = PATIENCE) -> Client:
     """Make the client of the instance *name*; nothing is sent yet."""
@@ -238,16 +224,6 @@ def connect(name: str, socket: str | None, *, patience: float = PATIENCE) -> Cli
     return Client(f"/run/lbctl/{name}.sock", start=start, patience=patience)
 
 
-def who() -> str:
-    """Name the person for the history of generations; not a proof of identity."""
-    try:
-        name = os.environ.get("SUDO_USER") or getpass.getuser()
-    except (KeyError, OSError):  # a user without an entry, as in containers
-        name = f"uid {os.getuid()}"
-    # What a header can carry.
-    return "".join(c if c.isascii() and c.isprintable() else "?" for c in name)
-
-
 def _path(*parts: str) -> str:
     """
     Make a path of names.
@@ -259,22 +235,3 @@ def _path(*parts: str) -> str:
         if not part.strip(".") or "/" in part:
             raise UsageError(f"{part!r} is not a name; use letters, digits, '.', '_' and '-'")
     return "/".join(["/v1", *(quote(part, safe="") for part in parts)])
-
-
-def _text(value: object) -> str | list[str]:
-    if isinstance(value, list):
-        return [str(item) for item in value]
-    return "true" if value is True else str(value)
-
-
-def _error(method: str, path: str, status: int, data: object) -> LbctlError:
-    """Make the error that the daemon raised; what is not its form is another version's."""
-    if isinstance(data, dict) and isinstance(data.get("error"), str):
-        kind = BY_EXIT_CODE.get(data.get("exit_code", 1), LbctlError)
-        return kind(data["error"])
-    if status in (404, 405):
-        return LbctlError(
-            f"lbctld does not know {method} {path}; "
-            f"compare `lbctl --version` with `lbctl status` and restart lbctld"
-        )
-    return LbctlError(f"{method} {path}: lbctld failed ({status}); see `journalctl -u lbctld`")

@@ -18,7 +18,17 @@ from starlette.exceptions import HTTPException
 
 from lbctl import __version__
 from lbctl.control import answers
-from lbctl.control.endpoints import pools, supervision, switch, traffic
+from lbctl.control.endpoints import (
+    capture,
+    explain,
+    metrics,
+    page,
+    pools,
+    preflight,
+    supervision,
+    switch,
+    traffic,
+)
 from lbctl.control.validation import usage_error
 from lbctl.errors import LbctlError, NotFound, UsageError
 
@@ -58,7 +68,9 @@ def create_app(controller: Controller) -> FastAPI:
         responses=PROBLEMS,
     )
     app.state.controller = controller
-    for module in (switch, pools, traffic, supervision):
+    app.state.metrics = metrics.Metrics(controller)
+    app.include_router(metrics.router)
+    for module in (switch, pools, traffic, supervision, page, explain, capture, preflight):
         app.include_router(module.router, prefix="/v1")
     for kind, handler in HANDLERS.items():
         app.add_exception_handler(kind, handler)

@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from pydantic import ValidationError
 
 from lbctl.control import edits
+from lbctl.control.capturing.session import Capturing
 from lbctl.control.clients import lost, prompt
 from lbctl.control.difference import difference
 from lbctl.control.links import KernelLinks
 from lbctl.control.master import Master, served_at
 from lbctl.control.nic_keeper import NicKeeper
+from lbctl.control.preflight.inspection import Preflight
 from lbctl.control.standing import differ
 from lbctl.control.supervision.announcements import Announcer, of_change
 from lbctl.control.transition import PATIENCE, Current, Transition
@@ -71,14 +73,17 @@ class Controller:
         self.routing = routing
         self.links = links or KernelLinks()
         self.master = Master()
-        self.nics = NicKeeper(dataplane, self.links)
+        self.nics = NicKeeper(dataplane, self.links, self._tell)
+        self.capturing = Capturing(self)
+        self.preflight = Preflight(self)
         self.leaving = False  # the daemon is about to end
         self.watch: Watch = Unwatched()  # whoever has one puts it there, before the start
         self._announcer = Announcer()
         newest = store.current
         self.current = Current(newest.number, newest.configuration)
         self._transition = Transition(dataplane, routing, self.links, self.master)
-        self._lock = threading.Lock()
+        self.publications = self._transition.publications
+        self._lock = self.still = threading.Lock()  # who holds it: nothing is changed meanwhile
         self._following: set[str] = set()
         self._stopped = False
 

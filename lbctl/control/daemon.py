@@ -20,9 +20,12 @@ from lbctl import __version__
 from lbctl.control import host, logs, sockets
 from lbctl.control.api import create_app
 from lbctl.control.controller import Controller
+from lbctl.control.endpoints import metrics
 from lbctl.control.health.dsr import VipRoutes
 from lbctl.control.journal import Journal
 from lbctl.control.notify import notify
+from lbctl.control.page import create_page
+from lbctl.control.preflight.survey import KernelSurvey
 from lbctl.control.routing_daemon import RoutingDaemon
 from lbctl.control.server import Events, Listener, serve
 from lbctl.control.store import Store
@@ -59,7 +62,9 @@ class Options:
     socket: Path
     netns: str | None
     tcp: sockets.Tcp | None
+    page: sockets.Tcp | None
     push: sockets.Place | None
+    metrics: sockets.Place | None
     capacity: Capacity
     fresh: bool
     detach_on_exit: bool
@@ -86,6 +91,7 @@ def run(options: Options) -> None:
         routes = cleanup.enter_context(closing(VipRoutes()))
         supervisor = Supervisor(Counts(dataplane), journal, routes=routes)
         supervisor.wake, controller.watch = controller.on_news, supervisor
+        controller.preflight.survey = KernelSurvey()
         cleanup.callback(controller.stop)
         controller.start()
         listeners = list(_listeners(options, controller, cleanup))
@@ -117,6 +123,12 @@ def _listeners(options: Options, controller: Controller, cleanup: ExitStack) -> 
     if tcp := options.tcp:
         gate = sockets.TokenGate(app, tcp.token)
         yield Listener(cleanup.enter_context(sockets.tcp_socket(tcp)), gate, tcp.cert, tcp.key)
+    if tcp := options.page:
+        plug = cleanup.enter_context(sockets.tcp_socket(tcp, "--page-listen"))
+        yield Listener(plug, create_page(app, tcp.token), tcp.cert, tcp.key)
+    if options.metrics:
+        listener = sockets.open_socket("--metrics-listen", options.metrics)
+        yield Listener(cleanup.enter_context(listener), metrics.alone(app.state.metrics))
 
 
 def _say_ready(options: Options, controller: Controller) -> None:
@@ -176,10 +188,16 @@ EXAMPLE = "\b\nExample:\n  $ sudo lbctld --name default --log-format json"
 @click.option("--pin-dir", type=FOLDER, help=f"Where tables and programs are pinned [{PINS}/NAME].")
 @click.option("--socket", type=FILE, help=f"Unix socket of the API [{RUN}/NAME.sock].")
 @click.option("--listen", metavar="ADDR:PORT", help="Serve the API on TCP as well.")
+@click.option("--page-listen", metavar="ADDR:PORT", help="Serve the status page, and the API.")
 @click.option("--push-listen", metavar="ADDR:PORT", help="Hear load agents that push, by UDP.")
-@click.option("--tls-cert", type=FILE, help="Certificate for --listen; loopback can do without.")
+@click.option("--metrics-listen", metavar="ADDR:PORT", help="Serve /metrics alone, to anybody.")
+@click.option(
+    "--tls-cert", type=FILE, help="Certificate of --listen and --page-listen, but on loopback."
+)
 @click.option("--tls-key", type=FILE, help="Key of --tls-cert.")
-@click.option("--token-file", type=FILE, help="Token that requests to --listen must bear.")
+@click.option(
+    "--token-file", type=FILE, help="Token that requests to --listen and --page-listen must bear."
+)
 @_with_sizes
 @click.option(
     "--log-level",
@@ -216,20 +234,30 @@ def main(**given: Any) -> None:  # noqa: ANN401 - what click makes of the option
 
 def _options(given: dict[str, Any]) -> Options:
     """What the command line says, with the places that follow from the name."""
-    name, tcp = given["name"], None
-    if given["listen"]:
-        tcp = sockets.tcp_listener(
-            given["listen"], given["tls_cert"], given["tls_key"], given["token_file"]
-        )
+    name = given["name"]
     return Options(
         name=name,
         state_dir=given["state_dir"] or STATE / name,
         pin_dir=given["pin_dir"] or PINS / name,
         socket=given["socket"] or RUN / f"{name}.sock",
         netns=given["netns"],
-        tcp=tcp,
-        push=sockets.place("--push-listen", given["push_listen"]) if given["push_listen"] else None,
+        tcp=_tcp("--listen", given),
+        page=_tcp("--page-listen", given),
+        push=_place("--push-listen", given["push_listen"]),
+        metrics=_place("--metrics-listen", given["metrics_listen"]),
         capacity=Capacity(**{field.name: given[field.name] for field in fields(Capacity)}),
         fresh=given["fresh"],
         detach_on_exit=given["detach_on_exit"],
     )
+
+
+def _tcp(option: str, given: dict[str, Any]) -> sockets.Tcp | None:
+    listen = given[option.removeprefix("--").replace("-", "_")]
+    if not listen:
+        return None
+    secrets = (given["tls_cert"], given["tls_key"], given["token_file"])
+    return sockets.tcp_listener(listen, *secrets, option=option)
+
+
+def _place(option: str, text: str | None) -> sockets.Place | None:
+    return sockets.place(option, text) if text else None

@@ -87,7 +87,7 @@ def enter_netns(name: str) -> None:
 def require_bpffs(pin_dir: Path, mounts: Path = Path("/proc/self/mountinfo")) -> None:
     """See to it that *pin_dir* is on a BPF file system: mount the usual one if it is missing."""
     pin_dir = Path(os.path.realpath(pin_dir))
-    if _file_system(pin_dir, mounts) == "bpf":
+    if file_system(pin_dir, mounts) == "bpf":
         return
     if not pin_dir.is_relative_to(BPFFS):
         raise LbctlError(
@@ -112,7 +112,7 @@ def remove_pins(pin_dir: Path) -> None:
     pins.remove(pin_dir)
 
 
-def _file_system(path: Path, mounts: Path) -> str:
+def file_system(path: Path, mounts: Path) -> str:
     """The type of the file system that *path* is or would be on."""
     best, kind = Path("/"), ""
     for line in mounts.read_text().splitlines():

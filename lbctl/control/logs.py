@@ -15,13 +15,14 @@ class JsonFormatter(logging.Formatter):
     """Each record as one JSON object."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Time, level, logger and message; the traceback where there is one."""
-        fields = {
+        """Time, level, logger and message; kind, subject and text of an event; a traceback."""
+        fields: dict[str, str] = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created)),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
         }
+        fields |= getattr(record, "event", {})
         if record.exc_info:
             fields["traceback"] = self.formatException(record.exc_info)
         return json.dumps(fields)

@@ -7,24 +7,26 @@ lock.
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
+from lbctl.control.supervision.announcements import Announcement
 from lbctl.errors import LbctlError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lbctl.control.links import Links
     from lbctl.model import Configuration, Nic
     from lbctl.switching.dataplane import Dataplane
 
-log = logging.getLogger(__name__)
+    Tell = Callable[[list[Announcement]], None]
 
 
 class NicKeeper:
     """Attaches what is missing; *refusals* says why a configured NIC could not be attached."""
 
-    def __init__(self, dataplane: Dataplane, links: Links) -> None:
-        self._dataplane, self._links = dataplane, links
+    def __init__(self, dataplane: Dataplane, links: Links, tell: Tell) -> None:
+        self._dataplane, self._links, self._tell = dataplane, links, tell
         self.refusals: dict[str, str] = {}
 
     def start(self, configuration: Configuration) -> None:
@@ -36,7 +38,7 @@ class NicKeeper:
     def follow(self, name: str, configuration: Configuration) -> None:
         """Deal with a change of the NIC *name*."""
         for vanished in self._dataplane.refresh_nics():
-            log.warning("NIC %s: vanished", vanished)
+            self._tell([Announcement("nic", vanished, "vanished")])
         for nic in configuration.nics:
             if nic.name == name and self.is_missing(name, configuration):
                 self.attach_or_warn(nic, configuration)
@@ -58,15 +60,16 @@ class NicKeeper:
         return not any((nic.name, nic.ifindex) == (name, index) for nic in found)
 
     def attach_or_warn(self, nic: Nic, configuration: Configuration) -> None:
-        """Attach *nic*; when that fails, the log and `refusals` say why."""
+        """Attach *nic*; when that fails, an event and `refusals` say why."""
         missing = self.is_missing(nic.name, configuration)
         try:
             self.attach(nic)
             if missing:
-                log.info("NIC %s: attached", nic.name)
+                self._tell([Announcement("nic", nic.name, "attached")])
         except LbctlError as err:
+            if self.refusals.get(nic.name) != str(err):  # the same, link event after link event
+                self._tell([Announcement("nic", nic.name, f"not attached: {err}")])
             self.refusals[nic.name] = str(err)
-            log.warning("%s", err)
 
     def attach(self, nic: Nic) -> None:
         """Attach *nic*, which may be a new one under the name of one that vanished."""

@@ -33,7 +33,8 @@ ONLY_IN = {
     "bcc": ("lbctl/switching/program.py",),  # a short-lived child; the daemon stays small
     # switching reads the state of NICs with it; routes and neighbours are the control processor's.
     "pyroute2": ("lbctl/control/", "lbctl/testbed/", "lbctl/switching/nics.py"),
-    "rich": ("lbctl/cli/render.py",),
+    "rich": ("lbctl/cli/render.py", "lbctl/cli/top/"),
+    "dpkt": ("lbctl/cli/packets.py",),  # the daemon reads no files of others
 }
 MODULES = source.files("lbctl", "*.py")
 

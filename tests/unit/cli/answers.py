@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
+from lbctl.cli.transport import Stream
+
 BACKENDS = [
     {
         "address": "10.0.1.11:8080",
@@ -128,6 +132,26 @@ CONFIGURATION = {
         },
     },
 }
+PCAP = bytes.fromhex("d4c3b2a1020004000000000000000000ffff000001000000")  # no packets
+EXPLANATION = {
+    "packet": "TCP SYN 198.51.100.7:40000 > 203.0.113.10:80, 40 bytes",
+    "verdict": "DROP_NO_BACKEND",
+    "action": "DROP",
+    "in_nic": "eth1",
+    "out_nic": None,
+    "pool": "web",
+    "vip": "203.0.113.10:80/tcp",
+    "backend": None,
+    "connection": None,
+    "rewritten": {},
+    "note": "No active back-end.  `lbctl pool show` says which are down or draining.",
+    "next": "lbctl pool show web",
+    "stages": [
+        {"stage": "arrive", "verdict": "CONTINUE", "text": "54 bytes come in by eth1"},
+        {"stage": "select", "verdict": "DROP_NO_BACKEND", "text": "nobody serves for pool web"},
+        {"stage": "finish", "verdict": "DROP_NO_BACKEND", "text": "XDP_DROP"},
+    ],
+}
 CHANGED = {"generation": 8, "changes": ["+ pool web", "~ settings: timeout udp 60 -> 30"]}
 ANSWERS = {
     "status": {
@@ -221,6 +245,8 @@ ANSWERS = {
         },
     ],
     "count_connections": {"count": 42},
+    "explain": EXPLANATION,
+    "explain_frames": [EXPLANATION],
     "flush_connections": {"flushed": 3},
     "stats": {
         "nics": [
@@ -232,6 +258,14 @@ ANSWERS = {
                 },
             },
         ],
+        "services": [
+            {
+                "pool": "web",
+                "vip": "203.0.113.10:80/tcp",
+                "verdicts": {"ECHO_REPLY": 5, "RESET": 9, "DROP_NO_BACKEND": 40},
+            },
+            {"pool": "web", "vip": "203.0.113.10:443/tcp", "verdicts": {}},
+        ],
         "backends": [
             {
                 "pool": "web",
@@ -241,6 +275,11 @@ ANSWERS = {
                 "bytes_in": 6400,
                 "packets_out": 90,
                 "bytes_out": 90000,
+                "connections": 12,
+                "answers": 11,
+                "resets": 1,
+                "retries": 2,
+                "verdicts": {"TO_BACKEND_UNTRACKED": 3, "DROP_NO_NEIGHBOR": 2},
             },
         ],
     },
@@ -304,4 +343,20 @@ ANSWERS = {
         },
     ],
     "drops": [{"reason": "DROP_MALFORMED", "packets": 3, "bytes": 180, "nic": "eth1"}],
+    "preflight": {
+        "findings": [
+            {
+                "check": "vip-without-packets",
+                "severity": "note",
+                "subject": "VIP 203.0.113.10:80/tcp of pool web",
+                "what": "has not got a single packet so far",
+                "why": "clients and routers need a route for it that leads to this switch",
+                "cure": "ip route add 203.0.113.10 via SWITCH  # on the router in front",
+            }
+        ],
+        "checks": ["no-bcc", "nic-down", "vip-without-packets"],
+        "not_checked": ["no-native-mode of NIC eth1: its driver does not tell"],
+    },
+    "capture": nullcontext(Stream(200, {}, [])),
+    "stop_capture": {"number": 7, "who": "alice", "captured": 12, "missed": 0},
 }

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from lbctl.cli.client import Client, connect, who
+from lbctl.cli.calls import who
+from lbctl.cli.client import Client, connect
 from lbctl.errors import (
     BY_EXIT_CODE,
     DaemonUnreachable,

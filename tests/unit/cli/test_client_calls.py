@@ -120,6 +120,10 @@ CALLS = [
     Case(lambda c: c.flush_connections(**EVERY), "DELETE", "/v1/connections", EVERY_PARAM, None),
     Case(lambda c: c.stats(), "GET", "/v1/stats", {}, None),
     Case(lambda c: c.drops(), "GET", "/v1/drops", {}, None),
+    Case(lambda c: c.explain({"protocol": "tcp"}), "POST", "/v1/explain", {}, {"protocol": "tcp"}),
+    Case(
+        lambda c: c.explain_frames({"frames": []}), "POST", "/v1/explain/frames", {}, {"frames": []}
+    ),
     Case(lambda c: c.health(), "GET", "/v1/health", {}, None),
     Case(lambda c: c.health("web"), "GET", "/v1/health", {"pool": "web"}, None),
     Case(

@@ -43,6 +43,8 @@ def test_scripts(run, shell):
         (["pool", "set", "web", "--on-down"], "", ["keep", "reset"]),
         (["agent", "add", "--kind"], "h", ["haproxy"]),
         (["attach", "--mode"], "g", ["generic"]),
+        (["capture", "--verdict"], "TO_C", ["TO_CLIENT"]),
+        (["capture", "--verdict"], "drop_no_s", ["drop_no_service"]),
         (["nonsense"], "", list(cli.entries)),
     ],
 )

@@ -15,7 +15,8 @@ import pytest
 import yaml
 
 from lbctl.cli import cli, render
-from tests.unit.cli.answers import CONFIGURATION
+from lbctl.cli.top import command as top_command
+from tests.unit.cli.answers import CONFIGURATION, PCAP
 
 ROOT = Path(__file__).parents[3]
 OWN = [name for name, entry in cli.entries.items() if entry.target.startswith("lbctl.cli.")]
@@ -67,7 +68,9 @@ def test_examples_work(run, fake, words, monkeypatch, tmp_path):
     """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(render.time, "sleep", lambda _: None)
+    monkeypatch.setattr(top_command, "watch", lambda *_: None)  # there is no terminal here
     (tmp_path / "lb.yaml").write_text(yaml.safe_dump(CONFIGURATION))
+    (tmp_path / "trouble.pcap").write_bytes(PCAP)
     fake.backends.return_value[0].update(state="draining", connections=0)
     for line in examples(words, run):
         for part in line.removeprefix('eval "$(').removesuffix(')"').split("|"):

@@ -16,6 +16,8 @@ from lbctl.model import Configuration, SocketAddress, State, Vip
 from lbctl.shared import abi
 from lbctl.shared.configuration import BackendRecord
 from lbctl.shared.connections import Connection, Filter
+from lbctl.shared.routing import NextHop, NextHopState
+from lbctl.shared.tables import Capacity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -90,6 +92,9 @@ class Connections:
     def used(self) -> int:
         return len(self.rows)
 
+    def census(self) -> tuple[int, np.ndarray]:
+        return self.used(), self.count_by_backend()
+
     def count(self, only: Filter) -> int:
         return len(self.list(only))
 
@@ -123,6 +128,8 @@ class Routes:
 
     def __init__(self) -> None:
         self.hosts: dict[IPAddress, int] = {}
+        self.hops: dict[int, NextHop] = {}  # by index; others are behind eth0
+        self.lost: set[IPAddress] = set()
 
     def destination(self, address: IPAddress) -> int:
         return self.hosts.setdefault(address, max(self.hosts.values(), default=0) + 1)
@@ -130,8 +137,20 @@ class Routes:
     def destinations(self) -> dict[IPAddress, int]:
         return dict(self.hosts)
 
+    def reachable(self) -> dict[IPAddress, bool]:
+        return {host: host not in self.lost for host in self.hosts}
+
+    def gateways(self) -> dict[str, int]:
+        return {"198.51.100.1": 9}
+
+    def routes(self) -> dict[str, int]:
+        return {"0.0.0.0/0": 9, "10.0.0.0/8": 9}
+
     def release(self, address: IPAddress) -> None:
         del self.hosts[address]
+
+    def next_hop(self, index: int) -> NextHop:
+        return self.hops.get(index, NextHop(2, bytes(6), bytes(6), 1500, NextHopState.RESOLVED))
 
 
 class Dataplane:
@@ -149,6 +168,7 @@ class Dataplane:
         )
         self.counts: list[Any] = []
         self.traffic = np.zeros(CAPACITY, abi.BACKEND_COUNTER)
+        self.capacity = Capacity(backends=CAPACITY)
         self.reasons = tuple(np.zeros((CAPACITY, abi.VERDICTS), np.uint64) for _ in range(2))
         self.nics: dict[str, Any] = {}
         self.foreign: set[str] = set()

@@ -68,6 +68,19 @@ def test_news_are_published_under_the_same_generation(controller, watch):
     assert controller.master.standings == watch.found
 
 
+def test_publications_are_counted(controller, watch):
+    """Those of news and those of changes; one that fails is none."""
+    before = controller.publications.count
+    watch.found = standings(TWO)
+    controller.on_news()
+    assert controller.publications.count == before + 1
+
+    controller.dataplane.configuration.before_publish = lambda _: {}[0]
+    watch.found = standings(ONE)
+    controller.on_news()
+    assert controller.publications.count == before + 1
+
+
 def test_news_that_packets_do_not_see_are_not_published(controller, watch):
     """A reason may change every second; it is shown all the same."""
     controller.apply(WEB, "root")
@@ -226,4 +239,4 @@ def test_the_start_publishes_what_was_known_before(plane, store, routing, links)
 
     assert [State.DOWN, State.ACTIVE] == published(controller)
     assert [name for name, _ in watch.calls] == ["start", "standings"]
-    assert watch.told == []
+    assert watch.told == [("nic", "eth0", "attached")]

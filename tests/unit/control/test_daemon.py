@@ -378,7 +378,8 @@ def test_a_second_daemon_is_refused_before_it_touches_anything(switchless, tmp_p
     assert not (tmp_path / "s.sock").exists()
 
 
-def test_a_token_opens_the_tcp_listener(switchless, tmp_path):
+@pytest.mark.parametrize("option", ["--listen", "--page-listen"])
+def test_a_token_opens_the_tcp_listener(switchless, tmp_path, option):
     """The same API as on the Unix socket, but for who may use it."""
     token, port = "t" * 32, free_port()
     (tmp_path / "token").write_text(token)
@@ -389,7 +390,7 @@ def test_a_token_opens_the_tcp_listener(switchless, tmp_path):
         headers = ({}, {"Authorization": f"Bearer {token}"})
         return [httpx.get(url, headers=h).status_code for h in headers]
 
-    listener = ["--listen", f"127.0.0.1:{port}", "--token-file", str(tmp_path / "token")]
+    listener = [option, f"127.0.0.1:{port}", "--token-file", str(tmp_path / "token")]
     assert switchless.run(*listener, during=ask_both)[1][1] == [401, 200]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import sqlite3
 import threading
 import time
@@ -9,6 +11,7 @@ import time
 import pytest
 
 from lbctl.control import journal as journal_module
+from lbctl.control import logs
 from lbctl.control.journal import Journal, SavedHealth, iso
 from lbctl.errors import LbctlError
 from tests.unit.control.fakes import ONE, TWO
@@ -208,3 +211,14 @@ def test_threads_take_turns(journal):
 def test_times_are_written_in_utc():
     """ISO 8601."""
     assert iso(0.9) == "1970-01-01T00:00:00Z"
+
+
+def test_events_have_their_parts_in_json_logs(journal, caplog):
+    """So that a collector need not take the sentence apart."""
+    with caplog.at_level(logging.INFO):
+        journal.tell("health", "web 10.0.1.11:8080", "down: refused")
+
+    line = json.loads(logs.JsonFormatter().format(caplog.records[-1]))
+    assert line["message"] == "health: web 10.0.1.11:8080: down: refused"
+    told = {name: line[name] for name in ("kind", "subject", "text")}
+    assert told == {"kind": "health", "subject": "web 10.0.1.11:8080", "text": "down: refused"}

@@ -13,9 +13,15 @@ BOTH = configured(nics=[{"name": "eth0"}, {"name": "eth1"}])
 
 
 @pytest.fixture
-def keeper(plane, links) -> NicKeeper:
+def told() -> list[tuple[str, str, str]]:
+    """The events that the keeper told of."""
+    return []
+
+
+@pytest.fixture
+def keeper(plane, links, told) -> NicKeeper:
     """A keeper over a switch with two NICs, none attached."""
-    return NicKeeper(plane, links)
+    return NicKeeper(plane, links, told.extend)
 
 
 def attached(plane) -> list[tuple[str, int]]:
@@ -23,8 +29,8 @@ def attached(plane) -> list[tuple[str, int]]:
     return [(nic.name, nic.ifindex) for nic in plane.attached()]
 
 
-def test_the_start_attaches_what_is_configured_and_nothing_else(keeper, plane, caplog):
-    """A NIC of somebody else's is a warning; one that a dead change left is let go."""
+def test_the_start_attaches_what_is_configured_and_nothing_else(keeper, plane, told):
+    """A NIC of somebody else's is an event; one that a dead change left is let go."""
     plane.foreign = {"eth1"}
     plane.links.indices["eth2"] = 4
     plane.attach(Nic(name="eth2"))
@@ -33,7 +39,10 @@ def test_the_start_attaches_what_is_configured_and_nothing_else(keeper, plane, c
 
     assert attached(plane) == [("eth0", 2)]
     assert keeper.refusals == {"eth1": "eth1: another XDP program is attached"}
-    assert "eth1: another XDP program is attached" in caplog.text
+    refused = "not attached: eth1: another XDP program is attached"
+    assert told == [("nic", "eth0", "attached"), ("nic", "eth1", refused)]
+    keeper.attach_or_warn(BOTH.nics[1], BOTH)
+    assert told[2:] == []  # once is enough
 
 
 def test_a_refusal_is_forgotten_when_it_is_mended(keeper, plane):
@@ -61,7 +70,7 @@ def test_a_nic_that_is_another_under_the_old_name_is_attached_anew(keeper, plane
 
 
 def test_whoever_asks_is_told_of_a_refusal(keeper, plane):
-    """Only what happens by itself is a warning."""
+    """Only what happens by itself is an event."""
     plane.foreign = {"eth0"}
 
     with pytest.raises(Conflict):
@@ -80,13 +89,13 @@ def test_a_missing_nic_is_one_that_is_wanted_and_there(keeper, links):
     assert not keeper.is_missing("eth0", one)
 
 
-def test_following_attaches_only_the_nic_that_changed(keeper, plane, links, caplog):
+def test_following_attaches_only_the_nic_that_changed(keeper, plane, links, told):
     """The others have their own turn; what vanished is told."""
     keeper.start(BOTH)
     del links.indices["eth0"], links.indices["eth1"]
     keeper.follow("eth0", BOTH)
     assert attached(plane) == []
-    assert "NIC eth0: vanished" in caplog.text
+    assert ("nic", "eth0", "vanished") in told
     links.indices.update(eth0=12, eth1=13)
 
     keeper.follow("eth1", BOTH)
