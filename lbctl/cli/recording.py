@@ -53,7 +53,7 @@ def opened(path: str, *, force: bool) -> Iterator[IO[bytes]]:
 
 
 class Tally:
-    """How many packets are captured and missed, told on standard error at the end at least."""
+    """How many packets are captured and missed; standard error hears of the begin and the end."""
 
     def __init__(self, *, live: bool) -> None:
         self.captured = self.missed = 0
@@ -68,6 +68,7 @@ class Tally:
             click.echo(f"\r{self}", nl=False, err=True)
 
     def __enter__(self) -> Self:
+        click.echo("capturing; Ctrl-C ends it", err=True)  # for it takes a moment to begin
         return self
 
     def __exit__(self, *_: object) -> None:

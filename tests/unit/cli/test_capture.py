@@ -55,6 +55,7 @@ ROW = {
 }
 DROPPED = ROW | {"number": 2, "verdict": "DROP_NO_SERVICE", "more": ""}
 DROPPED |= {"pool": "", "backend": "", "out_nic": ""}
+BEGUN = "capturing; Ctrl-C ends it\n"  # said when it is so
 LAST = {"captured": 2, "missed": 1, "ended": ""}
 
 
@@ -88,7 +89,7 @@ def test_lines(run, fake):
         "  web 10.0.1.11:8080  out int0\n"
         "03:04:05.123456  ext0  tcp 198.51.100.7:40000 > 203.0.113.10:80  DROP_NO_SERVICE\n"
     ) == result.stdout
-    assert "captured 2, missed 1\n" == result.stderr
+    assert f"{BEGUN}captured 2, missed 1\n" == result.stderr
     assert [call.capture({**NOTHING, "form": "json"})] == fake.mock_calls
 
 
@@ -156,7 +157,11 @@ def test_a_file(run, fake, tmp_path):
     path = tmp_path / "web.pcapng"
     result = run("capture", "-w", path)
 
-    assert (0, "", "captured 3, missed 0\n") == (result.exit_code, result.stdout, result.stderr)
+    assert (0, "", f"{BEGUN}captured 3, missed 0\n") == (
+        result.exit_code,
+        result.stdout,
+        result.stderr,
+    )
     assert FILE == path.read_bytes()
     assert "pcapng" == fake.mock_calls[0].args[0]["form"]
 
@@ -226,7 +231,7 @@ def test_standard_output(run, fake):
     result = run("capture", "-w", "-")
 
     assert FILE == result.stdout_bytes
-    assert "captured 3, missed 0\n" == result.stderr
+    assert f"{BEGUN}captured 3, missed 0\n" == result.stderr
 
 
 def test_a_terminal_is_no_place_for_it(run, fake, monkeypatch):
@@ -250,7 +255,7 @@ def test_the_daemon_ends(run, fake, tmp_path):
     assert 5 == result.exit_code
     assert HEAD + BLOCKS[0] + BLOCKS[1] == (tmp_path / "web.pcapng").read_bytes()
     assert (
-        "captured 2, missed 0\nError: lbctld ended before its answer was complete\n"
+        f"{BEGUN}captured 2, missed 0\nError: lbctld ended before its answer was complete\n"
         == result.stderr
     )
 
@@ -282,7 +287,7 @@ def test_a_signal(run, fake, tmp_path, number, problem):
     fake.capture.return_value = nullcontext(Stream(200, NUMBERED, play()))
     result = run("capture", "-w", tmp_path / "web.pcapng")
 
-    assert (0, "captured 3, missed 0\n") == (result.exit_code, result.stderr)
+    assert (0, f"{BEGUN}captured 3, missed 0\n") == (result.exit_code, result.stderr)
     assert FILE == (tmp_path / "web.pcapng").read_bytes()
     assert before == signal.getsignal(number)
 

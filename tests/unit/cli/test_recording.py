@@ -64,7 +64,8 @@ def test_a_terminal_is_told_while_it_runs(monkeypatch, capsys):
         tally.update(20, 3)
 
     said = capsys.readouterr().err
-    assert "\rcaptured 1, missed 0\rcaptured 20, missed 3\rcaptured 20, missed 3\n" == said
+    told = "\rcaptured 1, missed 0\rcaptured 20, missed 3\rcaptured 20, missed 3\n"
+    assert f"capturing; Ctrl-C ends it\n{told}" == said
 
 
 def test_the_stream_of_a_daemon(client, daemon):
