@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lbctl.control.master import wanted_share
+from lbctl.control.preflight.inspection import standing
 from lbctl.model import Mode, State
 
 if TYPE_CHECKING:
@@ -20,7 +21,12 @@ if TYPE_CHECKING:
 
 def warnings(controller: Controller) -> tuple[str, ...]:
     """All that is wrong now, one line each."""
-    return (*_nics(controller), *_pools(controller), *controller.routing.warnings())
+    return (
+        *_nics(controller),
+        *_pools(controller),
+        *controller.routing.warnings(),
+        *(finding.line for finding in standing(controller)),
+    )
 
 
 def _nics(controller: Controller) -> Iterator[str]:
