@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lbctl.control.journal import iso
 from lbctl.control.master import wanted_share
 from lbctl.control.preflight.inspection import standing
 from lbctl.model import Mode, State
@@ -21,12 +22,19 @@ if TYPE_CHECKING:
 
 def warnings(controller: Controller) -> tuple[str, ...]:
     """All that is wrong now, one line each."""
-    return (
+    return tuple(by_name(controller).values())
+
+
+def by_name(controller: Controller) -> dict[str, str]:
+    """The same, by what makes a warning the one of a moment ago though its numbers differ."""
+    plain = (
         *_nics(controller),
         *_pools(controller),
+        *_captures(controller),
         *controller.routing.warnings(),
-        *(finding.line for finding in standing(controller)),
     )
+    found = {f"{one.check} {one.subject}": one.line for one in standing(controller)}
+    return dict(zip(plain, plain, strict=True)) | found
 
 
 def _nics(controller: Controller) -> Iterator[str]:
@@ -68,6 +76,15 @@ def _pools(controller: Controller) -> Iterator[str]:
             yield f"pool {pool.name} has no active back-end; {_cure(pool)}"
         else:
             yield from _served(controller, pool)
+
+
+def _captures(controller: Controller) -> Iterator[str]:
+    """Whoever captures may have gone home."""
+    if session := controller.capturing.current:
+        yield (
+            f"a capture of {session.wanted.words()} runs since {iso(session.since)}, started by "
+            f"{session.who}; `lbctl capture --stop` ends it"
+        )
 
 
 def _served(controller: Controller, pool: Pool) -> Iterator[str]:

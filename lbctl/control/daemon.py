@@ -11,13 +11,14 @@ import os
 import re
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from lbctl import __version__
-from lbctl.control import host, logs, sockets
+from lbctl.control import advice, host, logs, sockets
 from lbctl.control.api import create_app
 from lbctl.control.controller import Controller
 from lbctl.control.endpoints import metrics
@@ -31,6 +32,7 @@ from lbctl.control.server import Events, Listener, serve
 from lbctl.control.store import Store
 from lbctl.control.supervision.counts import Counts
 from lbctl.control.supervision.supervisor import Supervisor
+from lbctl.control.warning_watch import WarningWatch
 from lbctl.errors import LbctlError
 from lbctl.model import NAME
 from lbctl.shared.tables import Capacity
@@ -96,12 +98,13 @@ def run(options: Options) -> None:
         controller.start()
         listeners = list(_listeners(options, controller, cleanup))
         push = cleanup.enter_context(sockets.push_socket(options.push)) if options.push else None
+        watch = WarningWatch(partial(advice.by_name, controller), journal.tell)
         events = Events(
             on_ready=lambda: _say_ready(options, controller),
             on_stopping=lambda: _say_stopping(controller),
             on_address=controller.on_address,
             on_hour=controller.on_hour,
-            beside=lambda: supervisor.run(push),
+            beside=(lambda: supervisor.run(push), watch.run),
         )
         asyncio.run(serve(listeners, events))
 
@@ -134,6 +137,7 @@ def _listeners(options: Options, controller: Controller, cleanup: ExitStack) -> 
 def _say_ready(options: Options, controller: Controller) -> None:
     notify("READY=1")
     number, configuration = controller.current
+    controller.watch.tell("daemon", options.name, f"lbctld {__version__} is ready")
     click.echo(
         f"lbctld {options.name!r} is ready: generation {number}, NICs: {len(configuration.nics)}, "
         f"pools: {len(configuration.pools)}, socket: {options.socket}"
@@ -142,6 +146,7 @@ def _say_ready(options: Options, controller: Controller) -> None:
 
 def _say_stopping(controller: Controller) -> None:
     notify("STOPPING=1")
+    controller.watch.tell("daemon", controller.name, "lbctld is stopping; packets go on")
     controller.leaving = True
 
 

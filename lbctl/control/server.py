@@ -45,14 +45,14 @@ class Events(NamedTuple):
     """
     Whom to call when; `on_address` and `on_hour` in a thread, the others in the loop itself.
 
-    `beside`: what runs in the loop until the end.
+    `beside`: what else runs in the loop until the end.
     """
 
     on_ready: Callable[[], None]
     on_stopping: Callable[[], None]
     on_address: Callable[[], None]
     on_hour: Callable[[], None]
-    beside: Callable[[], Coroutine[object, object, None]] | None = None
+    beside: Sequence[Callable[[], Coroutine[object, object, None]]] = ()
 
 
 async def serve(listeners: Sequence[Listener], events: Events) -> None:
@@ -67,8 +67,7 @@ async def serve(listeners: Sequence[Listener], events: Events) -> None:
             group.create_task(_follow_addresses(events.on_address)),
             group.create_task(_follow_clock(events.on_hour)),
         ]
-        if events.beside:
-            followers.append(group.create_task(events.beside()))
+        followers += [group.create_task(run()) for run in events.beside]
         servers = [_Server(listener, stop) for listener in listeners]
         for server, listener in zip(servers, listeners, strict=True):
             group.create_task(server.serve(sockets=[listener.socket]))

@@ -89,13 +89,20 @@ def read_place(text: str, what: str) -> Place:
 
 
 def read_flags(text: str) -> int:
-    """Read `SYN`, `SYN,ACK`, `none`.  Raises UsageError."""
-    names = [name for name in re.split(r"[,+|\s]+", text.upper()) if name and name != "NONE"]
-    for name in names:
-        if name not in FLAGS:
-            known = ", ".join(FLAGS)
-            raise UsageError(f"flags: {name!r} is none of {known}; write `SYN,ACK` or `none`")
-    return sum(FLAGS[name] for name in set(names))
+    """Read `SYN`, `SYN,ACK`, `none`, or letters as tcpdump has them, `SA`.  Raises UsageError."""
+    words = [word for word in re.split(r"[,+|\s]+", text.upper()) if word and word != "NONE"]
+    return sum({FLAGS[name] for word in words for name in _names(word)})
+
+
+def _names(word: str) -> list[str]:
+    """The flags that one word means."""
+    letters = {name[0]: name for name in FLAGS}
+    if word in FLAGS:
+        return [word]
+    if set(word) <= set(letters):
+        return [letters[letter] for letter in word]
+    known = ", ".join(FLAGS)
+    raise UsageError(f"flags: {word!r} is none of {known}; write `SYN,ACK` or `none`")
 
 
 def read_question(  # noqa: PLR0913 - each is a word that somebody typed

@@ -58,11 +58,20 @@ def test_what_is_no_place(text):
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("SYN", 2), ("syn,ack", 18), ("FIN+ACK", 17), ("ack ack", 16), ("none", 0), ("URG|PSH", 40)],
+    [
+        ("SYN", 2),
+        ("syn,ack", 18),
+        ("FIN+ACK", 17),
+        ("ack ack", 16),
+        ("none", 0),
+        ("URG|PSH", 40),
+        ("SA", 18),
+        ("fpa", 25),
+    ],
 )
 def test_flags(text, value):
     """
-    Names in any order and case.
+    Names in any order and case, or letters.
     """
     assert value == read_flags(text)
 
