@@ -39,7 +39,7 @@ def connection() -> None:
 @output_option
 @click.pass_obj
 def list_(daemon: Client, /, output: str, limit: int, **chosen: object) -> None:
-    """Show connections; IDLE is in seconds."""
+    """Show connections, the newest first; IDLE is in seconds."""
     found = daemon.connections(limit=limit, **chosen)
     render.show(found, output, tables.connections)
     if len(found) == limit:

@@ -103,8 +103,10 @@ class ConnectionTable:
         return used, counts
 
     def list(self, only: Filter = EVERYTHING, limit: int | None = None) -> list[Connection]:
-        """Live connections that match, at most *limit* of them."""
-        return list(self._describe(self._matching(only)[:limit]))
+        """Live connections that match, the newest first, at most *limit* of them."""
+        found = self._matching(only)
+        oldest_first = np.argsort(self._tables["details"]["created"][found], kind="stable")
+        return list(self._describe(found[oldest_first[::-1]][:limit]))
 
     def flush(self, only: Filter = EVERYTHING) -> int:
         """Forget the connections that match; returns how many that were."""

@@ -58,7 +58,7 @@ def _client(text: str) -> tuple[IPAddress, int | None]:
 def connections(
     control: Control, chosen: Annotated[Listed, Query()]
 ) -> list[answers.ConnectionStatus]:
-    """The connections that match; all of them without a limit."""
+    """The connections that match, the newest first; all of them without a limit."""
     return list(seen.connections(control, _filter(control, chosen), chosen.limit))
 
 

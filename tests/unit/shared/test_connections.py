@@ -155,6 +155,19 @@ def test_filters(busy, only, places):
     assert set(range(6)) - places == set(np.flatnonzero(busy.entries["key"]))
 
 
+def test_the_newest_come_first(busy):
+    """
+    However their places lie.
+    """
+    busy.tables["details"]["client_port"][:6] = range(40_000, 40_006)
+    busy.tables["details"]["created"][:6] = [5, 9, 2, 7, 1, 8]
+    known = busy.tables["details"]["client_port"][:6].tolist()
+
+    listed = [c.client.port for c in busy.connections.list()]
+    assert [known[place] for place in (1, 5, 3, 0, 2, 4)] == listed
+    assert listed[:2] == [c.client.port for c in busy.connections.list(limit=2)]
+
+
 @pytest.mark.parametrize("part", [1, 4, 5, 1 << 20])
 def test_a_census_is_one_look_at_all(busy, monkeypatch, part):
     """

@@ -64,10 +64,9 @@ export class Connections {
         get("v1/connections/count", asked),
       ]);
       if (asked !== this.#chosen) return; // somebody chose others meanwhile
-      rows.sort((a, b) => a.idle_seconds - b.idle_seconds || a.client.localeCompare(b.client));
       this.table.show(rows);
       const some = all.count > rows.length ? `${rows.length} of ${plural(all.count, "connection")}` : plural(rows.length, "connection");
-      setText(this.note, `${some}, the busiest first`);
+      setText(this.note, `${some}, the newest first`);
       this.note.className = "note";
     } catch (error) {
       if (!(error instanceof Refusal) || asked !== this.#chosen) return;
