@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from lbctl.testbed.testbed import Testbed
 
+PATIENCE = 20.0  # seconds for a load generator to begin
+
 
 @dataclass
 class Tally:
@@ -54,12 +56,21 @@ class _Member:
     def __init__(self, child: subprocess.Popen[str]) -> None:
         self.child = child
         self.last: dict[str, Any] | None = None
+        self._told = threading.Event()  # something, or nothing for ever
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def _read(self) -> None:
         for line in self.child.stdout or ():
             self.last = json.loads(line)
+            self._told.set()
+        self._told.set()
+
+    def stop(self) -> None:
+        """Tell it to stop, once it can hear that."""
+        self._told.wait(PATIENCE)
+        if self.child.poll() is None:
+            self.child.terminate()
 
     def finish(self) -> dict[str, Any]:
         """Its account, when it has ended."""
@@ -99,8 +110,7 @@ class Crowd:
     def stop(self) -> None:
         """Tell the clients to finish what is under way, and begin no more."""
         for member in self._members:
-            if member.child.poll() is None:
-                member.child.terminate()
+            member.stop()
 
     @property
     def is_busy(self) -> bool:

@@ -88,10 +88,10 @@ class Load:
             connection.close()
 
     async def report(self) -> None:
-        """Print progress until cancelled."""
+        """Print progress until cancelled: at once, for then it can be told to stop."""
         while True:
-            await asyncio.sleep(self._options.interval)
             emit({"type": "progress", "begun": self._begun, **self.account.progress()})
+            await asyncio.sleep(self._options.interval)
 
     async def run(self) -> None:
         """All of it."""

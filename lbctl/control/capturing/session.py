@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lbctl.switching.capture import Capture
 
 BATCH = 512  # packets that are read at once
-GLANCE = 0.2  # seconds between two looks whether there are new names
+GLANCE = 0.2  # seconds between two looks whether it is over
 NEWS = 1.0  # seconds between two times that missed packets are told
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class Session:
         self._controller, self._names = controller, Names()
         self._lock = threading.Lock()  # of what `read` needs
         self._seen: object = None  # what the names were taken from
-        self._looked = self._told = 0.0
+        self._told = 0.0
         self._told_missed = 0
         self._capture: Capture | None = None
         self._form: Form | None = None
@@ -149,9 +149,6 @@ class Session:
 
     def _refresh(self, capture: Capture, form: Form) -> None:
         """Follow changes of the configuration: names, and what is marked."""
-        if time.monotonic() - self._looked < GLANCE:
-            return
-        self._looked = time.monotonic()
         nics = tuple((nic.slot, nic.name) for nic in self._controller.dataplane.attached())
         seen = self._controller.current.number, self._controller.publications.count, nics
         if seen != self._seen:

@@ -155,7 +155,7 @@ def test_one_report_has_rates(tmp_path):
     It looks twice, so that there is a CPU to tell.
     """
     settings = Settings(state_file=tmp_path / "state")
-    report = asyncio.run(daemon.report_once(settings, 0.05))
+    report = asyncio.run(daemon.report_once(settings, 0.5))
 
     assert report.cpu is not None
     assert report.memory

@@ -202,7 +202,8 @@ def test_sigterm_ends_the_load_with_its_account():
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/"
         command = [sys.executable, "-m", "lbctl.testbed.load", "--rate=200", "--interval=0.1", url]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as load:
-            first = json.loads(load.stdout.readline())
+            while not (first := json.loads(load.stdout.readline()))["begun"]:
+                pass
             load.send_signal(signal.SIGTERM)
             lines = [json.loads(line) for line in load.stdout]
 
