@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 INTERVAL = 15.0  # seconds between two looks; each costs some tens of milliseconds
 KIND = "warning"
+MOST = 10  # events at once: a cable that is out makes a warning for each server behind it
 
 log = logging.getLogger(__name__)
 
@@ -45,12 +46,19 @@ class WarningWatch:
         """Look once."""
         now, before = self._look(), self._before
         self._before = now
-        for name, line in now.items():
-            if name in before and name not in self._told:
-                self._told[name] = line
-                self._tell(KIND, "begins", line)
-        for name in self._told.keys() - now.keys() - before.keys():
-            self._tell(KIND, "over", self._told.pop(name))
+        begun = {n: line for n, line in now.items() if n in before and n not in self._told}
+        self._note("begins", list(begun.values()))
+        self._told |= begun
+        over = self._told.keys() - now.keys() - before.keys()
+        self._note("over", [self._told.pop(name) for name in sorted(over)])
+
+    def _note(self, what: str, lines: list[str]) -> None:
+        for line in lines[:MOST]:
+            self._tell(KIND, what, line)
+        if more := lines[MOST:]:
+            self._tell(
+                KIND, what, f"{len(more)} more at once; `lbctl status` shows what is wrong now"
+            )
 
     def _safely(self) -> None:
         try:

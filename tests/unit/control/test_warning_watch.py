@@ -64,6 +64,15 @@ def test_two_have_nothing_to_do_with_each_other(events):
     ]
 
 
+def test_many_at_once_are_not_as_many_events(events):
+    """A thousand servers behind one cable: the first ten, and how many more."""
+    many = {f"no-neighbor {n}": f"server {n} has no neighbor" for n in range(1000)}
+    looks(events, many, many, {}, {})
+
+    assert [what for _, what, _ in events] == ["begins"] * 11 + ["over"] * 11
+    assert events[10][2].startswith("990 more at once")
+
+
 def test_a_look_that_fails_is_not_the_last(events, monkeypatch, caplog):
     """The log has it, and the loop goes on until it is cancelled."""
     found = iter([ZeroDivisionError("gone"), DOWN, DOWN])
