@@ -53,6 +53,9 @@ SECTIONS = {
         "diff": Entry("lbctl.cli.configuration:diff", "Show what `apply` would change."),
         "validate": Entry("lbctl.cli.configuration:validate", "Check a file, without a daemon."),
         "export": Entry("lbctl.cli.configuration:export", "Print the configuration for `apply`."),
+        "import": Entry(
+            "lbctl.cli.importing.command:group", "Take over the configuration of IPVS or HAProxy."
+        ),
         "generations": Entry("lbctl.cli.generation:generations", "Show the history."),
         "rollback": Entry("lbctl.cli.generation:rollback", "Return to an older generation."),
     },

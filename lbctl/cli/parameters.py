@@ -39,11 +39,9 @@ class Shown(Base):
         self.metavar = metavar
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
-        """What help shows in place of a value; optional arguments stand in brackets."""
-        del ctx
-        optional = isinstance(param, click.Argument) and not param.required
-        text = f"[{self.metavar}]" if optional else self.metavar
-        return f"{text}..." if param.nargs == -1 else text
+        """What help shows in place of a value; click adds brackets and dots."""
+        del param, ctx
+        return self.metavar
 
 
 class Parsed(Shown):

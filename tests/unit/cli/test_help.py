@@ -71,6 +71,8 @@ def test_examples_work(run, fake, words, monkeypatch, tmp_path):
     monkeypatch.setattr(top_command, "watch", lambda *_: None)  # there is no terminal here
     (tmp_path / "lb.yaml").write_text(yaml.safe_dump(CONFIGURATION))
     (tmp_path / "trouble.pcap").write_bytes(PCAP)
+    (tmp_path / "ipvs.rules").write_text("-A -t 203.0.113.10:80 -s wlc\n")
+    (tmp_path / "haproxy.cfg").write_text("listen web\n bind *:80\n server a 10.0.1.11:8080\n")
     fake.backends.return_value[0].update(state="draining", connections=0)
     for line in examples(words, run):
         for part in line.removeprefix('eval "$(').removesuffix(')"').split("|"):
