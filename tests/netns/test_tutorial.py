@@ -12,7 +12,8 @@ from lbctl.testbed import Testbed
 from tests.support.console import Console, agrees, steps
 
 TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorial"
-PAGES = sorted(TUTORIAL.glob("*.md"))
+OTHERS = ("design/packet-walk", "howto/add-a-service", "howto/upgrade")
+PAGES = sorted(TUTORIAL.glob("*.md")) + [TUTORIAL.parent / f"{name}.md" for name in OTHERS]
 PREPARATION = ("sudo ", "PATH=")  # the reader's; here it is done
 
 

@@ -1,0 +1,1 @@
+"""The reference: one module for each page, each with a function that gives its text."""
