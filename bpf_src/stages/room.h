@@ -86,7 +86,10 @@ static __always_inline struct lb_connection *lb_entry_at(__u32 index)
 	__u32 place = index / LB_WAYS;
 	struct lb_connection_set *set = connections.lookup(&place);
 
-	return set ? &set->way[index % LB_WAYS] : NULL;
+	if (!set)
+		return NULL;
+	asm volatile("" : "+r"(set)); /* or a compiler adds to what may still be NULL */
+	return &set->way[index % LB_WAYS];
 }
 
 /* Finds pkt->connection, the entry to write; 0 if both sets are full of live connections. */
