@@ -6,7 +6,7 @@ PYTEST := $(BIN)/python -m pytest -p no:cacheprovider
 BPF := $(wildcard bpf_src/*.c bpf_src/*/*.h)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo abi check format test test-unit test-bpf test-netns bench docs clean
+.PHONY: help setup demo abi reference check format test test-unit test-bpf test-netns bench docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +45,7 @@ check: ready ## formatting, lint, types, spelling, generated files
 	$(BIN)/clang-format --dry-run -Werror $(BPF)
 	$(BIN)/codespell
 	$(BIN)/python bpf_src/generate_abi.py --check
+	$(BIN)/python docs/generate_reference.py --check
 
 format: ready ## put the source into the form that `check` wants
 	$(BIN)/ruff check --fix-only
@@ -54,11 +55,23 @@ format: ready ## put the source into the form that `check` wants
 abi: ready ## write what is generated from bpf_src/lb/abi.h: abi.py, and the page of verdicts
 	$(BIN)/python bpf_src/generate_abi.py
 
+reference: ready ## write the pages of docs/reference that are made from the sources
+	$(BIN)/python docs/generate_reference.py
+
 bench: ready ## the measurements of bench/; each names machine, kernel and mode (root)
 	@bench/run
 
-docs: ready ## check the links and the commands in the pages
+docs: ready ## check the pages, and build them as a site into build/site
 	@$(PYTEST) tests/docs
+	@$(BIN)/properdocs build --strict --quiet --config-file docs/site/properdocs.yml
+	@echo "ready: build/site/index.html"
+
+.PHONY: deb check-deb
+deb: ready ## build Debian packages in dist/, for the release of this machine
+	@packaging/deb/build
+
+check-deb: deb ## install and remove them in a fresh Debian; SUITE=trixie: of that release (root)
+	@packaging/deb/check $(SUITE)
 
 clean: ## remove .venv and everything else that can be made again
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -24,7 +24,7 @@ from lbctl.control.controller import Controller
 from lbctl.control.endpoints import metrics
 from lbctl.control.health.dsr import VipRoutes
 from lbctl.control.journal import Journal
-from lbctl.control.notify import notify
+from lbctl.control.notify import keep_alive, notify
 from lbctl.control.page import create_page
 from lbctl.control.preflight.survey import KernelSurvey
 from lbctl.control.routing_daemon import RoutingDaemon
@@ -104,7 +104,7 @@ def run(options: Options) -> None:
             on_stopping=lambda: _say_stopping(controller),
             on_address=controller.on_address,
             on_hour=controller.on_hour,
-            beside=(lambda: supervisor.run(push), watch.run),
+            beside=(lambda: supervisor.run(push), watch.run, keep_alive),
         )
         asyncio.run(serve(listeners, events))
 
