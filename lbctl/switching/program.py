@@ -9,6 +9,7 @@ starts the child and turns whatever happens there into one error.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import subprocess
@@ -22,6 +23,8 @@ from lbctl.shared import syscall
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+log = logging.getLogger(__name__)
 
 FUNCTION, FORGET = "lb_switch", "lb_forget"
 _COMPILE_SECONDS = 120
@@ -90,13 +93,12 @@ def compile_program(
         raise LbctlError(f"{source}: compiling took more than {_COMPILE_SECONDS} s") from error
     if child.returncode:
         last = [line for line in child.stderr.splitlines() if line.strip()][-8:]
-        failure = LbctlError(
+        log.debug("%s: what compiler and verifier said:\n%s", source, child.stderr)
+        raise LbctlError(
             f"{source}: the switching processor could not be built "
             f"({last[-1].strip() if last else f'signal {-child.returncode}'}); "
             f"run `lbctld --log-level debug` for the whole output"
         )
-        failure.add_note(child.stderr)
-        raise failure
     fd = syscall.get(pin)
     try:
         return syscall.prog_info(fd)
