@@ -130,8 +130,7 @@ def capture(  # noqa: PLR0913 - as many as there are options
         raise UsageError("-w writes pcapng, which -o cannot change; leave one of them out")
     if write == recording.STDOUT and sys.stdout.isatty():
         raise UsageError("-w -: a terminal cannot show a pcapng file; add `| tshark -r -`")
-    if not force:
-        recording.refuse_existing(write)
+    recording.refuse_unusable(write, force=force)
     _write(client, wanted, write, force=force)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lbctl.cli import render, tables
-from lbctl.cli.options import example, filter_options, output_option
+from lbctl.cli.options import example, filter_options, limit_option, output_option
 
 if TYPE_CHECKING:
     from lbctl.cli.client import Client
@@ -28,14 +28,7 @@ def connection() -> None:
     ),
 )
 @filter_options
-@click.option(
-    "--limit",
-    type=click.IntRange(min=1),
-    default=LIMIT,
-    show_default=True,
-    metavar="N",
-    help="Show so many at most.",
-)
+@limit_option(LIMIT, "Show so many at most.")
 @output_option
 @click.pass_obj
 def list_(daemon: Client, /, output: str, limit: int, **chosen: object) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lbctl.cli import render, report_tables
-from lbctl.cli.options import example, output_option
+from lbctl.cli.options import example, limit_option, output_option
 from lbctl.errors import DaemonUnreachable
 
 if TYPE_CHECKING:
@@ -24,14 +24,7 @@ PAUSE = 1.0  # seconds between two attempts to reach a daemon that is away
 
 @click.command(epilog=example("lbctl events", "lbctl events --follow --kind health"))
 @click.option("--follow", is_flag=True, help="Go on with what happens, until Ctrl-C.")
-@click.option(
-    "--limit",
-    type=click.IntRange(min=1),
-    default=LIMIT,
-    show_default=True,
-    metavar="N",
-    help="Begin with the newest N.",
-)
+@limit_option(LIMIT, "Begin with the newest N.")
 @click.option("--kind", metavar="KIND", help="Only those of this kind, such as health or agent.")
 @output_option
 @click.pass_obj

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lbctl.cli import render
-from lbctl.cli.options import example, output_option
+from lbctl.cli.options import example, limit_option, output_option
 from lbctl.cli.parameters import NIC
 from lbctl.cli.tables import Column, Fields, Lines, Table
 
@@ -47,14 +47,7 @@ PACKETS = (
     "--icmp", type=click.Choice(ERRORS), help="An ICMP error of SRC about what DST sent to it."
 )
 @click.option("--pcap", metavar="FILE", help="Packets of a pcap or pcapng file; - is stdin.")
-@click.option(
-    "--limit",
-    type=click.IntRange(min=1),
-    default=LIMIT,
-    show_default=True,
-    metavar="N",
-    help="Of --pcap so many packets at most.",
-)
+@limit_option(LIMIT, "Of --pcap so many packets at most.")
 @click.option("--to-nic", is_flag=True, help="Of --pcap: as if all were for the NIC's MAC.")
 @output_option
 @click.pass_obj

@@ -52,6 +52,18 @@ def watch_options(command: Command) -> Command:
     return watch(every(command))
 
 
+def limit_option(most: int, text: str) -> Callable[[Command], Command]:
+    """Add --limit, which is *most* unless told otherwise; *text* says of what."""
+    return click.option(
+        "--limit",
+        type=click.IntRange(min=1),
+        default=most,
+        show_default=True,
+        metavar="N",
+        help=text,
+    )
+
+
 def filter_options(command: Command) -> Command:
     """Add the filters of connections."""
     for option in (

@@ -31,10 +31,18 @@ STDOUT = "-"
 EVERY = 0.2  # seconds between two times that a terminal is told
 
 
-def refuse_existing(path: str) -> None:
-    """Raise Conflict if there is such a file; a pipe or a device is there to be written to."""
-    if path != STDOUT and Path(path).exists() and not _is_special(path):
+def refuse_unusable(path: str, *, force: bool) -> None:
+    """
+    Raise LbctlError if no such file can be made, Conflict if there is one and *force* is not said.
+
+    Before anything begins: for a capture all programs are swapped.
+    """
+    if path == STDOUT or _is_special(path):
+        return
+    if Path(path).exists() and not force:
         raise Conflict(f"{path}: exists already; choose another name, or --force")
+    if not Path(path).parent.is_dir():
+        raise LbctlError(f"{path}: there is no such folder; choose another FILE")
 
 
 @contextmanager

@@ -205,7 +205,8 @@ def test_a_folder_that_is_not_there(run, fake, tmp_path):
     result = run("capture", "-w", tmp_path / "none" / "web.pcapng")
 
     assert 1 == result.exit_code
-    assert result.stderr.endswith("web.pcapng: No such file or directory; choose another FILE\n")
+    assert result.stderr.endswith("web.pcapng: there is no such folder; choose another FILE\n")
+    assert [] == fake.mock_calls  # no program was swapped for it
 
 
 def test_a_pipe_that_somebody_made(run, fake, tmp_path):
