@@ -3,8 +3,8 @@
  * The switching processor: the XDP program on every NIC.
  *
  * Compiled on the machine that runs it, with only what its configuration needs: LB_WITH_IPV6,
- * LB_WITH_NAT, LB_WITH_DSR, LB_WITH_ANY_PORT, LB_WITH_SHARED, LB_WITH_RULES, LB_WITH_RESET_DOWN, each
- * 0 or 1.  LB_WITH_TRACE and LB_WITH_CAPTURE are for whoever wants to look inside: else there is not
+ * LB_WITH_NAT, LB_WITH_DSR, LB_WITH_ANY_PORT, LB_WITH_SHARED, LB_WITH_RULES, LB_WITH_RESET_DOWN,
+ * LB_WITH_PSEUDO, LB_WITH_APPS, each 0 or 1.  LB_WITH_TRACE and LB_WITH_CAPTURE are for whoever wants to look inside: else there is not
  * an instruction of them.
  */
 #include "lb/net.h"
@@ -26,6 +26,8 @@
 #include "stages/select.h"
 #include "stages/route.h"
 #include "stages/rewrite.h"
+#include "stages/app.h"
+#include "stages/pseudo.h"
 #include "stages/answer.h"
 #include "stages/reset.h"
 #include "stages/too_big.h"
@@ -57,6 +59,10 @@ int lb_switch(struct xdp_md *ctx)
 	if (verdict == LB_CONTINUE)
 		verdict = lb_trace(&pkt, LB_STAGE_REWRITE, lb_rewrite(&pkt));
 
+	if (LB_WITH_APPS && verdict == LB_TO_APP && pkt.service)
+		verdict = lb_trace(&pkt, LB_STAGE_APP, lb_app(ctx, &pkt));
+	if (LB_WITH_PSEUDO && verdict == LB_TO_KERNEL)
+		verdict = lb_trace(&pkt, LB_STAGE_PSEUDO, lb_pseudo(&pkt));
 	if (verdict == LB_ECHO_REPLY)
 		verdict = lb_trace(&pkt, LB_STAGE_ICMP, lb_icmp(&pkt));
 	if (verdict == LB_CONTINUE)

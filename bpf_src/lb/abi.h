@@ -14,10 +14,13 @@
 #include "lb/inspection.h"
 
 enum lb_abi {
-	LB_ABI_VERSION = 3,
+	LB_ABI_VERSION = 4,
 	LB_WAYS = 4,            /* connections in one set: 64 bytes, one cache line */
 	LB_SLOTS_PER_LINE = 32, /* slots packed into one element, for the same reason */
-	LB_NICS_MAX = 64,       /* NICs that one switch can serve */
+	LB_NICS_MAX = 64,       /* NICs that one switch can serve, */
+	LB_PSEUDO_FIRST = 56,   /* of which the slots from here on are for pseudo interfaces */
+	LB_APPS_MAX = 32,       /* network applications */
+	LB_APP_QUEUES = 64,     /* queues of a NIC that these can have */
 	LB_IFINDEX_MAX = 32768, /* the largest ifindex that a NIC may have, plus one */
 	LB_FORGET_MAX = 128,    /* connections forgotten in one go */
 	LB_AGE_FUTURE = 0xf000, /* ages from here on are clocks that differ */
@@ -32,6 +35,7 @@ enum lb_role {
 	LB_ROLE_SERVICE, /* a VIP: packets to it go forward */
 	LB_ROLE_BACKEND, /* a server of a NAT service: packets from it are replies */
 	LB_ROLE_ADDRESS, /* the address of a VIP, whatever the port */
+	LB_ROLE_APP,     /* a VIP that a network application has */
 };
 
 enum lb_service_flag {
@@ -46,6 +50,9 @@ enum lb_service_flag {
 	LB_SERVICE_BY_ADDRESS = 256, /* the slot is chosen by the client's address alone */
 	LB_SERVICE_RESET_DOWN = 512, /* connections of a server that is down are reset */
 	LB_SERVICE_RULES = 1024,     /* some connections have slots of their own: see lb_rule_key */
+	LB_SERVICE_PSEUDO = 2048,     /* the address of a pseudo interface: the rest goes there */
+	LB_SERVICE_APP_RESET = 4096,  /* while the application does not run; neither: drop */
+	LB_SERVICE_APP_KERNEL = 8192,
 };
 
 /* Who is this address and port?  Placed so that no two collide: see directory.h. */
@@ -54,9 +61,9 @@ struct lb_service {
 	__be16 port;   /* 0: any */
 	__u8 protocol; /* 0: any */
 	__u8 role;
-	__u16 index; /* of the service, or of the back-end */
+	__u16 index; /* of the service, of the back-end; of a pseudo interface's address the next hop */
 	__u16 flags;
-	__u32 first_line; /* where its run in the slot table begins */
+	__u32 first_line; /* where its run in the slot table begins; of an application: its number */
 	__u32 slots;      /* how long that is; 0: no active back-end */
 };
 

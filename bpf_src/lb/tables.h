@@ -53,6 +53,17 @@ __attribute__((section("maps/devmap:" LB_PINS "/exits"))) struct lb_exits exits 
 	.max_entries = LB_NICS_MAX,
 };
 
+/* The AF_XDP sockets of network applications, by application, NIC and queue. */
+struct lb_app_sockets {
+	u32 key;
+	u32 leaf;
+	int (*redirect_map)(int, int);
+	u32 max_entries;
+};
+__attribute__((section("maps/xskmap:" LB_PINS "/apps"))) struct lb_app_sockets apps = {
+	.max_entries = LB_APPS_MAX * LB_NICS_MAX * LB_APP_QUEUES,
+};
+
 /* Counters, one block per CPU. */
 LB_TABLE("array", u32, struct lb_counter, verdicts, LB_CPUS * LB_NICS_MAX * LB_VERDICTS,
 	 LB_MMAPABLE);

@@ -205,6 +205,33 @@ enum lb_verdict {
 	 * This must not happen.
 	 */
 	LB_DROP_INTERNAL,
+	/*
+	 * For an address of a pseudo interface: programs on the switch have it.
+	 *
+	 * What the control VIP gets, but for the ports that a pool or an application has.
+	 */
+	LB_TO_PSEUDO,
+	/*
+	 * From a program on the switch, by a pseudo interface: it left by the routing table.
+	 *
+	 * What a program sends to a VIP is not among these: that is balanced like a client's.
+	 */
+	LB_FROM_PSEUDO,
+	/*
+	 * For a VIP that a network application has: it went into the application's buffers.
+	 *
+	 * If the application is slower than its packets the kernel drops what its rings have no
+	 * room for; `lbctl app show` counts those.
+	 */
+	LB_TO_APP,
+	/*
+	 * For a network application that does not run, or not on the queue that the packet came by.
+	 *
+	 * `lbctl app show` says whether it runs, and which queues it has.  Cure: start it; or let
+	 * it have every queue that its packets come by (no --queue), or have the NIC steer them.
+	 * With `--on-exit kernel` the kernel gets these instead.
+	 */
+	LB_DROP_APP_GONE,
 	LB_VERDICT_MAX,
 };
 

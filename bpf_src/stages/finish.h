@@ -12,10 +12,12 @@
 #define LB_BIT(verdict) (1U << (verdict))
 enum lb_kind {
 	LB_KIND_USUAL = LB_BIT(LB_TO_BACKEND) | LB_BIT(LB_TO_BACKEND_NEW) | LB_BIT(LB_TO_CLIENT) |
-		LB_BIT(LB_TO_KERNEL) | LB_BIT(LB_TO_KERNEL_OTHER_MAC),
+		LB_BIT(LB_TO_KERNEL) | LB_BIT(LB_TO_KERNEL_OTHER_MAC) | LB_BIT(LB_TO_PSEUDO) |
+		LB_BIT(LB_FROM_PSEUDO),
 	LB_KIND_IN = LB_BIT(LB_TO_BACKEND) | LB_BIT(LB_TO_BACKEND_NEW) |
 		LB_BIT(LB_TO_BACKEND_UNTRACKED) | LB_BIT(LB_TO_BACKEND_ICMP),
-	LB_KIND_SENT = LB_KIND_IN | LB_BIT(LB_TO_CLIENT),
+	LB_KIND_SENT = LB_KIND_IN | LB_BIT(LB_TO_CLIENT) | LB_BIT(LB_TO_PSEUDO) |
+		LB_BIT(LB_FROM_PSEUDO),
 	LB_KIND_PASSED = LB_BIT(LB_TO_KERNEL) | LB_BIT(LB_TO_KERNEL_OTHER_MAC),
 	LB_KIND_ANSWERED = LB_BIT(LB_ECHO_REPLY) | LB_BIT(LB_RESET) | LB_BIT(LB_RESET_DOWN) |
 		LB_BIT(LB_TOO_BIG_REPLY),
@@ -97,13 +99,24 @@ static __always_inline void lb_count_reason(const struct lb_packet *pkt, __u32 c
 		lb_count_reason_of(cpu, pkt->service_index, verdict);
 }
 
+/*
+ * Out by a NIC: back by the one that the packet came by, or by another.  The far end of a pseudo
+ * interface has no program, so it would not see what XDP_TX sends there.
+ */
+static __always_inline int lb_leave(const struct lb_packet *pkt, __u32 nic)
+{
+	if (nic == pkt->in_nic && !lb_is_pseudo(nic))
+		return XDP_TX;
+	return exits.redirect_map(nic, 0);
+}
+
 static __always_inline int lb_finish(struct xdp_md *ctx, struct lb_packet *pkt, int verdict)
 {
 	__u32 cpu = bpf_get_smp_processor_id();
 	int action = XDP_DROP;
 
 	if (likely(lb_is(verdict, LB_KIND_SENT))) {
-		action = pkt->out_nic == pkt->in_nic ? XDP_TX : exits.redirect_map(pkt->out_nic, 0);
+		action = lb_leave(pkt, pkt->out_nic);
 		if (unlikely(action != XDP_TX && action != XDP_REDIRECT)) {
 			action = XDP_DROP;
 			verdict = LB_DROP_NOT_ATTACHED;
@@ -111,7 +124,9 @@ static __always_inline int lb_finish(struct xdp_md *ctx, struct lb_packet *pkt, 
 	} else if (lb_is(verdict, LB_KIND_PASSED)) {
 		action = XDP_PASS;
 	} else if (lb_is(verdict, LB_KIND_ANSWERED)) {
-		action = XDP_TX;
+		action = lb_leave(pkt, pkt->in_nic);
+	} else if (LB_WITH_APPS && verdict == LB_TO_APP) {
+		action = XDP_REDIRECT;
 	}
 	lb_trace(pkt, LB_STAGE_FINISH, verdict);
 	lb_capture(ctx, pkt, verdict, action);

@@ -3,7 +3,8 @@
  * Stage: service.  Is the destination a VIP, the source a back-end, or neither?
  *
  * In:  addresses, ports, protocol, fault.
- * Out: pkt->service (forward) or pkt->server (perhaps a reply); pkt->control, pkt->buffer.
+ * Out: pkt->service (forward, or an application's) or pkt->server (perhaps a reply); pkt->control,
+ *      pkt->buffer.
  *
  * What is neither is the kernel's.  The address of a VIP with a port that no service has is
  * answered by a reset (TCP) or dropped, unless the address is the switch's own as well.
@@ -52,6 +53,11 @@ static __always_inline int lb_service(struct lb_packet *pkt)
 			pkt->service = entry;
 			pkt->service_index = entry->index;
 			return LB_CONTINUE;
+		}
+		if (LB_WITH_APPS && entry && entry->role == LB_ROLE_APP) {
+			pkt->service = entry;
+			pkt->service_index = entry->index;
+			return LB_TO_APP;
 		}
 		if (LB_WITH_NAT)
 			entry = lb_service_find(pkt, pkt->source, pkt->source_port);

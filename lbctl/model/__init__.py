@@ -50,6 +50,8 @@ from lbctl.model.pools import (
     SchedulerName,
     State,
 )
+from lbctl.model.processors import Polling, Processor, Role
+from lbctl.model.programs import App, InterfaceText, OnExit, Pseudo
 
 __all__ = [
     "ANY_PORT",
@@ -58,6 +60,7 @@ __all__ = [
     "Agent",
     "AgentKind",
     "AnyCheck",
+    "App",
     "Backend",
     "Balance",
     "Check",
@@ -69,15 +72,21 @@ __all__ = [
     "IPAddress",
     "IPNetwork",
     "IcmpCheck",
+    "InterfaceText",
     "Mode",
     "Model",
     "Nic",
     "OnDown",
+    "OnExit",
     "OnUnknown",
     "Passive",
+    "Polling",
     "Pool",
     "PrefixText",
+    "Processor",
     "Protocol",
+    "Pseudo",
+    "Role",
     "Rule",
     "Scheduler",
     "SchedulerName",

@@ -10,6 +10,8 @@ from pydantic import Field, model_validator
 from lbctl.model.base import Model
 from lbctl.model.load import Agent
 from lbctl.model.pools import Pool
+from lbctl.model.processors import Processor
+from lbctl.model.programs import App, Pseudo
 
 if TYPE_CHECKING:
     from lbctl.model.addresses import Vip
@@ -61,6 +63,9 @@ class Configuration(Model):
     nics: tuple[Nic, ...] = ()
     pools: tuple[Pool, ...] = ()
     agents: tuple[Agent, ...] = ()
+    pseudo: tuple[Pseudo, ...] = ()
+    apps: tuple[App, ...] = ()
+    processors: tuple[Processor, ...] = ()
     settings: Settings = Settings()
 
     @model_validator(mode="after")
@@ -71,18 +76,44 @@ class Configuration(Model):
         nics = [nic.name for nic in self.nics]
         if twice := {n for n in nics if nics.count(n) > 1}:
             raise ValueError(f"NIC {min(twice)!r} is named twice")
-        owner: dict[Vip, str] = {}
-        for pool in self.pools:
-            for vip in pool.vips:
-                other = owner.setdefault(vip, pool.name)
-                if other != pool.name:
-                    raise ValueError(f"VIP {vip} is in pool {other!r} and in pool {pool.name!r}")
+        self._check_vips()
+        self._check_programs()
         agents = [agent.address for agent in self.agents]
         if twice_told := {a for a in agents if agents.count(a) > 1}:
             raise ValueError(f"agent {min(twice_told)} is named twice")
         for pool in self.pools:
             self._check_references(pool)
         return self
+
+    def _check_vips(self) -> None:
+        """A VIP has one owner, be it a pool or an application."""
+        owner: dict[Vip, str] = {}
+        owners = [(f"pool {pool.name!r}", pool.vips) for pool in self.pools]
+        owners += [(f"app {app.name!r}", app.vips) for app in self.apps]
+        for who, vips in owners:
+            for vip in vips:
+                other = owner.setdefault(vip, who)
+                if other != who:
+                    raise ValueError(f"VIP {vip} is in {other} and in {who}")
+
+    def _check_programs(self) -> None:
+        """What runs on the switch itself: names, addresses and CPUs are given once."""
+        names = {
+            "app": [app.name for app in self.apps],
+            "pseudo interface": [pseudo.name for pseudo in self.pseudo],
+            "processor": [processor.name for processor in self.processors],
+            "address": [str(i.ip) for pseudo in self.pseudo for i in pseudo.addresses],
+            "NIC of processors": [nic for each in self.processors for nic in each.nics],
+        }
+        for what, given in names.items():
+            if twice := {name for name in given if given.count(name) > 1}:
+                raise ValueError(f"{what} {min(twice)!r} is named twice")
+        if attached := {nic.name for nic in self.nics} & set(names["pseudo interface"]):
+            raise ValueError(f"{min(attached)!r} is a pseudo interface: it is not for attaching")
+        known = set(names["app"])
+        for processor in self.processors:
+            if unknown := set(processor.apps) - known:
+                raise ValueError(f"processor {processor.name!r}: there is no app {min(unknown)!r}")
 
     def _check_references(self, pool: Pool) -> None:
         """Refuse other pools that could not serve in the place of *pool*."""
@@ -138,6 +169,10 @@ class Configuration(Model):
             found.add(pool.backup)
             name = pool.backup
         return found
+
+    def app(self, name: str) -> App | None:
+        """The network application of that name, or None."""
+        return next((app for app in self.apps if app.name == name), None)
 
     def pool(self, name: str) -> Pool | None:
         """The pool of that name, or None."""

@@ -37,7 +37,11 @@ class Verdict(IntEnum):
     DROP_RESET_WITHHELD = 24
     DROP_UNANSWERABLE = 25
     DROP_INTERNAL = 26
-    VERDICT_MAX = 27
+    TO_PSEUDO = 27
+    FROM_PSEUDO = 28
+    TO_APP = 29
+    DROP_APP_GONE = 30
+    VERDICT_MAX = 31
 
 
 VERDICT_NOTES = {
@@ -68,6 +72,10 @@ VERDICT_NOTES = {
     Verdict.DROP_RESET_WITHHELD: "A server refused a first SYN; withheld, so that the client's next finds another server.",
     Verdict.DROP_UNANSWERABLE: 'A packet that must not be answered: a reset for an unknown connection.',
     Verdict.DROP_INTERNAL: 'The tables contradict each other.  A bug: please report it with `lbctl status -o json`.',
+    Verdict.TO_PSEUDO: 'For an address of a pseudo interface: programs on the switch have it.',
+    Verdict.FROM_PSEUDO: 'From a program on the switch, by a pseudo interface: it left by the routing table.',
+    Verdict.TO_APP: "For a VIP that a network application has: it went into the application's buffers.",
+    Verdict.DROP_APP_GONE: 'For a network application that does not run, or not on the queue that the packet came by.',
 }
 
 
@@ -82,11 +90,13 @@ class Stage(IntEnum):
     SELECT = 4
     ROUTE = 5
     REWRITE = 6
-    ICMP = 7
-    RESET = 8
-    TOO_BIG = 9
-    FINISH = 10
-    MAX = 11
+    APP = 7
+    PSEUDO = 8
+    ICMP = 9
+    RESET = 10
+    TOO_BIG = 11
+    FINISH = 12
+    MAX = 13
 
 
 TRACE = np.dtype({
@@ -122,10 +132,13 @@ CAPTURED = np.dtype({
     "itemsize": 32,
 })
 
-ABI_VERSION = 3
+ABI_VERSION = 4
 WAYS = 4
 SLOTS_PER_LINE = 32
 NICS_MAX = 64
+PSEUDO_FIRST = 56
+APPS_MAX = 32
+APP_QUEUES = 64
 IFINDEX_MAX = 32768
 FORGET_MAX = 128
 AGE_FUTURE = 61440
@@ -141,6 +154,7 @@ class Role(IntEnum):
     SERVICE = 1
     BACKEND = 2
     ADDRESS = 3
+    APP = 4
 
 
 
@@ -158,6 +172,9 @@ class ServiceFlag(IntEnum):
     BY_ADDRESS = 256
     RESET_DOWN = 512
     RULES = 1024
+    PSEUDO = 2048
+    APP_RESET = 4096
+    APP_KERNEL = 8192
 
 
 SERVICE = np.dtype({

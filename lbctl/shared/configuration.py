@@ -9,7 +9,7 @@ generations, and a freed one is not given away while a connection still names it
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from lbctl.errors import LbctlError
 from lbctl.model import Protocol, SocketAddress, Vip
 from lbctl.shared import abi, addresses, directory, records, rules, syscall
 from lbctl.shared.abi import BackendState, Role, ServiceFlag
+from lbctl.shared.indices import fill
+from lbctl.shared.programs import AppTable, Programs
 from lbctl.shared.records import BackendRecord, Service, ServiceBackend
 
 if TYPE_CHECKING:
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
     from lbctl.shared.tables import Tables
 
 __all__ = ["BackendRecord", "ConfigurationTable", "Service", "ServiceBackend"]
-Key = TypeVar("Key", Vip, BackendRecord)
 
 
 class ConfigurationTable:
@@ -39,6 +40,8 @@ class ConfigurationTable:
         self._tables, self._connections, self._clock = tables, connections, clock
         self._backends: dict[BackendRecord, int] = {}
         self._services: dict[Vip, int] = {}
+        self._apps: dict[Vip, int] = {}  # the number of the application that has it
+        self.app_table = AppTable(tables)
         self._rules = rules.RuleTable(tables)
         self._recover()
         # whoever published last may have died before its grace period was over
@@ -67,6 +70,10 @@ class ConfigurationTable:
         """The index of a service."""
         return self._services.get(vip)
 
+    def app_number(self, vip: Vip) -> int | None:
+        """The number of the application that has *vip*."""
+        return self._apps.get(vip)
+
     def backend_index(self, vip: Vip, address: SocketAddress) -> int | None:
         """The index of a back-end of a service."""
         return self._backends.get(BackendRecord(vip, address))
@@ -89,22 +96,26 @@ class ConfigurationTable:
         timeouts: Timeouts,
         generation: int,
         local: Collection[IPAddress] = frozenset(),
+        programs: Programs = Programs(),  # noqa: B008 - it cannot change
     ) -> None:
         """
         Make *services* what packets see: all of it, or nothing.
 
         *local*: the switch's own addresses; where a VIP is one of them, ports without a service
-        stay the kernel's.  Raises LbctlError, with nothing changed, when it does not fit.  Returns
-        when no packet reads the former generation any more.
+        stay the kernel's.  *programs*: who serves on the switch itself.  Raises LbctlError, with
+        nothing changed, when it does not fit.  Returns when no packet reads the former generation
+        any more.
         """
         kept = self._still_named()
-        service_index, backend_index = self._assign(services, kept)
+        service_index, backend_index = self._assign(services, kept, programs)
+        numbers = programs.numbers(self._apps)
         spare = 1 - self._active
         runs = self._first_lines(services)
         self._rules.require_room(sum(len(service.rules) for service in services))
         table = self._back_end_table(services, service_index, backend_index, kept)
         firsts = [lines[0] for lines in runs]
-        entries = records.directory_entries(services, service_index, firsts, table, set(local))
+        known = records.Known(service_index, table, set(local), programs, numbers)
+        entries = records.directory_entries(services, firsts, known)
         self._write_directory(entries, spare)
         self._half("backends", spare)[:] = table
         self._begin_counting(
@@ -116,7 +127,10 @@ class ConfigurationTable:
         self._control["generation"][spare] = generation
         self._write_timeouts(timeouts)
         self._control["active"] = spare
-        self._services, self._backends = service_index, backend_index
+        fresh = set(numbers.values()) - set(self._apps.values())
+        self._services, self._backends, self._apps = service_index, backend_index, numbers
+        for number in fresh:
+            self.app_table.clear(number)  # of sockets that are another's
         syscall.wait_for_packets()
 
     # -- indices ---------------------------------------------------------------------------
@@ -138,10 +152,12 @@ class ConfigurationTable:
             self._backends[BackendRecord(vip, address)] = int(index)
             self._services[vip] = int(row["service"])
         entries = self._half("services", self._active)
-        for row in entries[entries["role"] == Role.SERVICE]:
+        for row in entries[np.isin(entries["role"], (Role.SERVICE, Role.APP))]:
             protocol = Protocol(addresses.PROTOCOL_NAMES[int(row["protocol"])])
             vip = Vip(addresses.from_words(row["address"]), int(row["port"]), protocol)
             self._services[vip] = int(row["index"])
+            if row["role"] == Role.APP:
+                self._apps[vip] = int(row["first_line"])
 
     def _still_named(self) -> dict[BackendRecord, int]:
         """
@@ -159,16 +175,17 @@ class ConfigurationTable:
         return {record: index for record, index in self._backends.items() if named[index]}
 
     def _assign(
-        self, services: Sequence[Service], kept: dict[BackendRecord, int]
+        self, services: Sequence[Service], kept: dict[BackendRecord, int], programs: Programs
     ) -> tuple[dict[Vip, int], dict[BackendRecord, int]]:
         """Give every service and back-end its index: the old one, or a free one."""
         capacity = self._tables.capacity
         wanted = [BackendRecord(s.vip, b.address) for s in services for b in s.backends]
-        backend_index = _fill(kept, wanted, capacity.backends, "backends")
+        backend_index = fill(kept, wanted, capacity.backends, "backends")
         vips = {record.vip for record in kept}
         named = {vip: index for vip, index in self._services.items() if vip in vips}
-        named |= {s.vip: self._services[s.vip] for s in services if s.vip in self._services}
-        service_index = _fill(named, [s.vip for s in services], capacity.services, "services")
+        served = [*(s.vip for s in services), *programs.vips]
+        named |= {vip: self._services[vip] for vip in served if vip in self._services}
+        service_index = fill(named, served, capacity.services, "services")
         return service_index, backend_index
 
     def _first_lines(self, services: Sequence[Service]) -> list[list[int]]:
@@ -275,20 +292,3 @@ class ConfigurationTable:
         half[:] = np.zeros(1, abi.SERVICE)
         half[places] = entries
         self._half("displacements", spare)[:] = displacements
-
-
-def _fill(kept: dict[Key, int], wanted: Sequence[Key], room: int, what: str) -> dict[Key, int]:
-    """Add what is wanted to what is kept, each with the lowest free index."""
-    filled = dict(kept)
-    taken = set(kept.values())
-    free = (index for index in range(room) if index not in taken)
-    for key in wanted:
-        if key not in filled:
-            try:
-                filled[key] = next(free)
-            except StopIteration:
-                raise LbctlError(
-                    f"{what}: no room for {key}, {room} are in use (removed ones count while "
-                    f"they have connections); start lbctld with a larger --{what}"
-                ) from None
-    return filled

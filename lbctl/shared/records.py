@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from lbctl.model import IPAddress
+    from lbctl.shared.programs import Programs
 
 _STATES = {
     State.ACTIVE: BackendState.ACTIVE,
@@ -162,20 +163,28 @@ def directory_key(entry: np.void) -> tuple[bytes, int, int]:
     return entry["address"].tobytes(), port, int(entry["protocol"])
 
 
-def directory_entries(
-    services: Sequence[Service],
-    service_index: Mapping[Vip, int],
-    first_lines: Sequence[int],
-    table: Array,
-    local: Collection[IPAddress],
-) -> Array:
+class Known(NamedTuple):
     """
-    Everybody the switch must recognise: services, their addresses, and servers that reply.
+    What the directory is made from, beside the services.
 
     *table*: the new back-end table.  A server of a removed service stays while it is in there.
+    *numbers*: of the application that has a VIP.
     """
+
+    service_index: Mapping[Vip, int]
+    table: Array
+    local: Collection[IPAddress]
+    programs: Programs
+    numbers: Mapping[Vip, int]
+
+
+def directory_entries(
+    services: Sequence[Service], first_lines: Sequence[int], known: Known
+) -> Array:
+    """Everybody the switch must recognise: services, their addresses, and servers that reply."""
     rows: Directory = {}
     entry = partial(_entry, rows)
+    service_index, table = known.service_index, known.table
     shared = set(table["service"][table["flags"] & ServiceFlag.SHARED != 0].tolist())
     for service, first in zip(services, first_lines, strict=True):
         vip = service.vip
@@ -185,8 +194,10 @@ def directory_entries(
         if service_index[vip] in shared:
             row["flags"] |= ServiceFlag.SHARED
         row["first_line"], row["slots"] = first, len(service.runs[0])
+    known.programs.write(entry, service_index, known.numbers)
+    for vip in [*(service.vip for service in services), *known.programs.vips]:
         row = entry(addresses.words(vip.address), 0, 0, Role.ADDRESS)
-        row["flags"] = ServiceFlag.LOCAL if vip.address in local else 0
+        row["flags"] |= ServiceFlag.LOCAL if vip.address in known.local else 0
     for index in _repliers(table):
         server = table[index]
         row = entry(server["address"], server["port"], server["protocol"], Role.BACKEND)

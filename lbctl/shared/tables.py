@@ -95,6 +95,7 @@ def specifications(capacity: Capacity) -> dict[str, _Spec]:
         return _Spec(element, entries, info)
 
     directory, groups = 1 << m["LB_DIRECTORY_BITS"], 1 << m["LB_GROUP_BITS"]
+    places = abi.APPS_MAX * abi.NICS_MAX * abi.APP_QUEUES
     sets, cpus = 1 << m["LB_SET_BITS"], m["LB_CPUS"]
     route = syscall.MapInfo(
         syscall.LPM_TRIE, abi.ROUTE_KEY.itemsize, 4, capacity.routes, syscall.NO_PREALLOC
@@ -119,6 +120,7 @@ def specifications(capacity: Capacity) -> dict[str, _Spec]:
         "next_hops": array(abi.NEXT_HOP, capacity.next_hops),
         "nics": array(abi.NIC, abi.IFINDEX_MAX),
         "exits": _Spec(None, abi.NICS_MAX, syscall.MapInfo(syscall.DEVMAP, 4, 4, abi.NICS_MAX, 0)),
+        "apps": _Spec(None, places, syscall.MapInfo(syscall.XSKMAP, 4, 4, places, 0)),
         "verdicts": array(abi.COUNTER, cpus * abi.NICS_MAX * abi.VERDICTS),
         "traffic": array(abi.BACKEND_COUNTER, cpus * capacity.backends),
         "reasons": array(abi.REASONS, cpus * (capacity.services + capacity.backends)),

@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING
 
 from lbctl.errors import LbctlError
-from lbctl.model import ANY_PORT, Forward, OnDown
+from lbctl.model import ANY_PORT, Forward, Mode, Nic, OnDown
 from lbctl.shared import syscall
 from lbctl.shared.clock import Clock
 from lbctl.shared.configuration import ConfigurationTable
@@ -23,20 +23,25 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-    from lbctl.model import Configuration, Nic
+    from lbctl.model import Configuration
     from lbctl.shared.tables import Capacity, Tables
     from lbctl.switching.explain import Trial
 
 log = logging.getLogger(__name__)
 
 # LB_WITH_..., as bits of one number
-FEATURES = ("IPV6", "NAT", "DSR", "ANY_PORT", "SHARED", "RULES", "RESET_DOWN")
+FEATURES = (
+    *("IPV6", "NAT", "DSR", "ANY_PORT", "SHARED", "RULES", "RESET_DOWN"),
+    *("PSEUDO", "APPS"),
+)
 
 
 def features(configuration: Configuration) -> int:
     """Which features of the program this configuration uses, as bits in the order of FEATURES."""
     pools = [pool for pool in configuration.pools if pool.vips]
     vips = [vip for pool in pools for vip in pool.vips]
+    vips += [vip for app in configuration.apps for vip in app.vips]
+    own = [interface for pseudo in configuration.pseudo for interface in pseudo.addresses]
     nat = [pool for pool in pools if pool.forward is Forward.NAT]
     servers = [
         (vip.protocol, address)
@@ -45,13 +50,15 @@ def features(configuration: Configuration) -> int:
         for address in {b.address for p in configuration.stand_ins(pool) for b in p.backends}
     ]
     wanted = (
-        any(vip.address.version == 6 for vip in vips),
+        any(address.version == 6 for address in (*own, *(vip.address for vip in vips))),
         bool(nat) or not pools,
         any(pool.forward is Forward.DSR for pool in pools),
         any(vip.port == ANY_PORT for vip in vips),
         len(servers) != len(set(servers)),
         any(pool.rules for pool in pools),
         any(pool.on_down is OnDown.RESET for pool in pools),
+        bool(own),
+        bool(configuration.apps),
     )
     return sum(1 << bit for bit, used in enumerate(wanted) if used)
 
@@ -116,6 +123,11 @@ class Dataplane:
     def attach(self, nic: Nic) -> AttachedNic:
         """Attach one NIC; see Nics.attach.  `ensure` must have been called."""
         return self._nics.attach(nic, self._capture.program if self._capture else self._plain())
+
+    def attach_pseudo(self, inner: str, station: bytes) -> AttachedNic:
+        """Attach the switch's end of a pseudo interface; *station*: the other end's MAC."""
+        present = self._capture.program if self._capture else self._plain()
+        return self._nics.attach(Nic(name=inner, mode=Mode.NATIVE), present, station)
 
     def detach(self, name: str) -> None:
         """Take the program off one NIC."""

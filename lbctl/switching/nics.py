@@ -8,37 +8,31 @@ NIC that somebody else's program sits on.  A pinned link outlives the daemon.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
-
 from lbctl.errors import Conflict, LbctlError, NotFound
 from lbctl.model import Mode
 from lbctl.shared import abi, syscall
+from lbctl.switching import links
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from lbctl.model import Nic
     from lbctl.shared.tables import Tables
-
-_WHY_NOT_NATIVE = {
-    errno.EOPNOTSUPP: "its driver has no native XDP",
-    errno.EINVAL: "its driver refuses native XDP as it is set up (LRO, queues or MTU?)",
-    errno.ENOSPC: "it has fewer queues than native XDP needs",
-    errno.ERANGE: "its MTU, or its peer's, is too large for native XDP",
-    errno.ENOMEM: "its driver has too few queues or too little memory for native XDP",
-}
+    from lbctl.switching.links import Link
 
 
 @dataclass(frozen=True, slots=True)
 class AttachedNic:
-    """A NIC with our program; *warning* says why it is slower than asked for, if it is."""
+    """
+    A NIC with our program; *warning* says why it is slower than asked for, if it is.
+
+    *mac*: of the frames that are for it.  Of a pseudo interface this is the switch's end, and that
+    MAC the other end's, for programs know no other.
+    """
 
     name: str
     ifindex: int
@@ -48,15 +42,10 @@ class AttachedNic:
     mac: bytes
     warning: str = ""
 
-
-@dataclass(frozen=True, slots=True)
-class _Link:
-    """What the kernel says of a NIC."""
-
-    name: str
-    ifindex: int
-    mac: bytes
-    xdp_program: int
+    @property
+    def is_pseudo(self) -> bool:
+        """Whether it is the switch's end of a pseudo interface."""
+        return self.slot >= abi.PSEUDO_FIRST
 
 
 class Nics:
@@ -76,15 +65,20 @@ class Nics:
         """The attached NIC of that name."""
         return next((nic for nic in self._nics.values() if nic.name == name), None)
 
-    def attach(self, nic: Nic, program: Path) -> AttachedNic:
+    def attach(self, nic: Nic, program: Path, station: bytes = b"") -> AttachedNic:
         """
         Attach the program pinned as *program*; a NIC that has it already is left as it is.
+
+        *station*: of the switch's end of a pseudo interface: the MAC that its frames are for.
 
         Raises NotFound without such a NIC, Conflict where another program sits on it, LbctlError
         where the driver does not take the mode that is insisted on.
         """
-        link = _read_link(nic.name)
+        link = links.read(nic.name)
+        if station:
+            link = replace(link, mac=station)
         if link.ifindex in self._nics:
+            self._follow_mac(link)
             return self._same_mode(nic, self._nics[link.ifindex])
         if link.ifindex >= abi.IFINDEX_MAX:
             raise LbctlError(
@@ -92,18 +86,18 @@ class Nics:
                 f"make the NIC anew in a fresh namespace"
             )
         if link.xdp_program:
-            raise Conflict(_foreign(link))
-        slot = self._free_slot(nic.name)
+            raise Conflict(links.foreign(link))
+        slot = self._free_slot(nic.name, pseudo=bool(station))
         self._register(link, slot)
         try:
-            descriptor, mode, warning = _create_link(link, nic.mode, program)
+            descriptor, mode, warning = links.create(link, nic.mode, program)
             syscall.pin(descriptor, self._folder / str(link.ifindex))
         except BaseException:
             self._forget(link.ifindex, slot)
             raise
         self._links[link.ifindex] = descriptor
         attached = AttachedNic(
-            nic.name, link.ifindex, mode, _tag(descriptor), slot, link.mac, warning
+            nic.name, link.ifindex, mode, links.tag_of(descriptor), slot, link.mac, warning
         )
         self._nics[link.ifindex] = attached
         return attached
@@ -143,11 +137,16 @@ class Nics:
                 self.detach(nic.name)
                 vanished.append(nic.name)
                 continue
-            link = _read_link(index=ifindex)
-            if (link.name, link.mac) != (nic.name, nic.mac):
-                self._nics[ifindex] = replace(nic, name=link.name, mac=link.mac)
-                self._register(link, nic.slot)
+            link = links.read(index=ifindex)
+            self._follow_mac(replace(link, mac=nic.mac) if nic.is_pseudo else link)
         return vanished
+
+    def _follow_mac(self, link: Link) -> None:
+        """Have packets know a NIC by its name and MAC as they are now."""
+        nic = self._nics[link.ifindex]
+        if (link.name, link.mac) != (nic.name, nic.mac):
+            self._nics[link.ifindex] = replace(nic, name=link.name, mac=link.mac)
+            self._register(link, nic.slot)
 
     def close(self) -> None:
         """Let go of the descriptors; the pins keep the links."""
@@ -160,17 +159,20 @@ class Nics:
             descriptor = syscall.get(path)
             info = syscall.link_info(descriptor)
             try:
-                link = _read_link(index=info.ifindex)
+                link = links.read(index=info.ifindex)
             except NotFound:  # the NIC is gone, and its link with it
                 os.close(descriptor)
                 path.unlink()
                 self._tables["nics"][int(path.name)] = 0
                 continue
             slot = int(self._tables["nics"]["slot"][link.ifindex])
-            mode = _mode_of(link.ifindex)
+            mac = link.mac
+            if slot >= abi.PSEUDO_FIRST:
+                mac = self._tables["nics"]["mac"][link.ifindex].tobytes()
+            mode = links.mode_of(link.ifindex)
             self._links[link.ifindex] = descriptor
             self._nics[link.ifindex] = AttachedNic(
-                link.name, link.ifindex, mode, _tag(descriptor), slot, link.mac
+                link.name, link.ifindex, mode, links.tag_of(descriptor), slot, mac
             )
 
     def _same_mode(self, nic: Nic, attached: AttachedNic) -> AttachedNic:
@@ -181,14 +183,17 @@ class Nics:
             )
         return attached
 
-    def _free_slot(self, name: str) -> int:
+    def _free_slot(self, name: str, *, pseudo: bool) -> int:
+        """Which kind a NIC is, its slot tells the switching processors."""
         taken = {nic.slot for nic in self._nics.values()}
-        slot = next((s for s in range(abi.NICS_MAX) if s not in taken), None)
+        first, last = (abi.PSEUDO_FIRST, abi.NICS_MAX) if pseudo else (0, abi.PSEUDO_FIRST)
+        slot = next((s for s in range(first, last) if s not in taken), None)
         if slot is None:
-            raise LbctlError(f"{name}: all {abi.NICS_MAX} places for NICs are taken; detach one")
+            kind = "pseudo interfaces; remove one" if pseudo else "NICs; detach one"
+            raise LbctlError(f"{name}: there is room for {last - first} {kind}")
         return slot
 
-    def _register(self, link: _Link, slot: int) -> None:
+    def _register(self, link: Link, slot: int) -> None:
         """Let packets know the NIC: who it is, and that they can leave by it."""
         row = self._tables["nics"][link.ifindex : link.ifindex + 1]
         value = link.mac + slot.to_bytes(2, "little")
@@ -204,76 +209,3 @@ class Nics:
         self._tables["nics"].view("<u8")[ifindex] = 0
         with contextlib.suppress(OSError):  # the kernel empties it when a NIC vanishes
             syscall.map_delete(self._tables.fd["exits"], slot.to_bytes(4, "little"))
-
-
-def _read_link(name: str = "", index: int = 0) -> _Link:
-    """Ask the kernel for a NIC.  Not through sysfs, which may show another namespace."""
-    wanted = {"index": index} if index else {"ifname": name}
-    with IPRoute() as ip:
-        try:
-            (message,) = ip.link("get", **wanted)
-        except (NetlinkError, ValueError) as error:
-            raise NotFound(f"{name or index}: no such NIC; see `ip link`") from error
-    mac = message.get_attr("IFLA_ADDRESS") or "00:00:00:00:00:00"
-    xdp = message.get_attr("IFLA_XDP")
-    program = (xdp.get_attr("IFLA_XDP_PROG_ID") or 0) if xdp else 0
-    label = message.get_attr("IFLA_IFNAME")
-    return _Link(label, message["index"], bytes.fromhex(mac.replace(":", "")), program)
-
-
-def _mode_of(ifindex: int) -> str:
-    """Native or generic, as the kernel has it attached now."""
-    with IPRoute() as ip:
-        (message,) = ip.link("get", index=ifindex)
-    xdp = message.get_attr("IFLA_XDP")
-    attached = xdp.get_attr("IFLA_XDP_ATTACHED") if xdp else None
-    return "generic" if attached in (2, "skb", "xdpgeneric") else "native"
-
-
-def _foreign(link: _Link) -> str:
-    """Say whose program sits on a NIC."""
-    name = "unknown"
-    with contextlib.suppress(OSError):
-        descriptor = syscall.prog_by_id(link.xdp_program)
-        name = syscall.prog_info(descriptor).name or "without a name"
-        os.close(descriptor)
-    ours = " (of another lbctl instance)" if name == "lb_switch" else ""
-    return (
-        f"{link.name}: the XDP program {name!r}, number {link.xdp_program}{ours}, is attached "
-        f"already; end whoever attached it, or `ip link set dev {link.name} xdp off`"
-    )
-
-
-def _modes(mode: Mode) -> Iterator[tuple[str, int]]:
-    if mode is not Mode.GENERIC:
-        yield "native", syscall.MODE_NATIVE
-    if mode is not Mode.NATIVE:
-        yield "generic", syscall.MODE_GENERIC
-
-
-def _create_link(link: _Link, mode: Mode, program: Path) -> tuple[int, str, str]:
-    """Attach in the best mode allowed; returns the link, the mode and a warning."""
-    descriptor = syscall.get(program)
-    why = ""
-    try:
-        for name, flag in _modes(mode):
-            try:
-                return syscall.link_create(descriptor, link.ifindex, flag), name, why
-            except OSError as error:
-                if error.errno in (errno.EBUSY, errno.EEXIST):
-                    raise Conflict(_foreign(_read_link(link.name))) from error
-                reason = _WHY_NOT_NATIVE.get(error.errno or 0, error.strerror)
-                why = f"{link.name}: {name} mode is not to be had: {reason}"
-                cause = error
-    finally:
-        os.close(descriptor)
-    raise LbctlError(f"{why}; try `lbctl attach {link.name} --mode generic`") from cause
-
-
-def _tag(link: int) -> str:
-    """The tag of a link's program."""
-    descriptor = syscall.prog_by_id(syscall.link_info(link).program)
-    try:
-        return syscall.prog_info(descriptor).tag
-    finally:
-        os.close(descriptor)

@@ -4,6 +4,7 @@ Who may import whom.
     cli ──► control ──► switching ──► shared ──► model, errors
     agent   ──► errors: it runs on servers, which have nothing else of lbctl
     control ──► agent.wire: the form of what agents say
+    control ──► pseudo ──► model; control ──► netif ──► errors: applications import netif alone
     simulation ──► control: the master module alone, without a switch
     testbed ──► all of them: it uses lbctl as anybody else would
 """
@@ -21,7 +22,10 @@ MAY_IMPORT = {
     "agent": {"lbctl.__version__", "lbctl.errors"},
     "shared": BASE,
     "switching": BASE | {"lbctl.shared"},
-    "control": BASE | {"lbctl.shared", "lbctl.switching", "lbctl.agent.wire"},
+    "pseudo": BASE,
+    "netif": {"lbctl.errors"},
+    "control": BASE
+    | {"lbctl.shared", "lbctl.switching", "lbctl.agent.wire", "lbctl.pseudo", "lbctl.netif"},
     "simulation": BASE | {"lbctl.control", "lbctl.agent.wire", "lbctl.cli"},
     "cli": BASE | {"lbctl.shared", "lbctl.switching", "lbctl.control", "lbctl.testbed"},
     "testbed": {"lbctl"},
@@ -32,7 +36,7 @@ MAY_IMPORT = {
 ONLY_IN = {
     "bcc": ("lbctl/switching/program.py",),  # a short-lived child; the daemon stays small
     # switching reads the state of NICs with it; routes and neighbours are the control processor's.
-    "pyroute2": ("lbctl/control/", "lbctl/testbed/", "lbctl/switching/nics.py"),
+    "pyroute2": ("lbctl/control/", "lbctl/testbed/", "lbctl/switching/links.py", "lbctl/pseudo/"),
     "rich": ("lbctl/cli/render.py", "lbctl/cli/top/"),
     "dpkt": ("lbctl/cli/packets.py",),  # the daemon reads no files of others
 }

@@ -26,6 +26,7 @@ from lbctl.model import Configuration, Forward, OnUnknown, Pool, SocketAddress, 
 from lbctl.shared import abi, syscall, tables
 from lbctl.shared.abi import ConnectionKey, Verdict
 from lbctl.shared.clock import Clock
+from lbctl.shared.programs import Programs
 from lbctl.shared.records import Service, ServiceBackend, ServiceRule
 from lbctl.shared.routing import NextHop, NextHopState
 from lbctl.shared.tables import Capacity
@@ -58,7 +59,11 @@ POOLS = {
     },
     "reset_down": {"vips": ["203.0.113.6:1/tcp"], "on_down": "reset"},
 }
-ALL = tuple(POOLS)
+PROGRAMS = {
+    "pseudo": {"pseudo": [{"name": "lb0", "addresses": ["203.0.113.254"]}]},
+    "apps": {"apps": [{"name": "voip", "vips": ["203.0.113.7:1/udp"]}]},
+}
+ALL = (*POOLS, *PROGRAMS)
 
 
 class Ran(NamedTuple):
@@ -145,9 +150,12 @@ class Switch:
 
     def ensure(self, features):
         """Have a program with at least these features."""
-        self.dataplane.ensure(
-            Configuration(pools=[Pool.model_validate({"name": f, **POOLS[f]}) for f in features])
-        )
+        pools = [
+            Pool.model_validate({"name": f, **POOLS[f]}) for f in features if f not in PROGRAMS
+        ]
+        parts = [PROGRAMS[feature] for feature in features if feature in PROGRAMS]
+        wanted = {name: value for part in parts for name, value in part.items()}
+        self.dataplane.ensure(Configuration.model_validate({"pools": pools, **wanted}))
         if self.program is not None:
             os.close(self.program)
         (path,) = (self.pins / "programs").iterdir()
@@ -271,7 +279,7 @@ class Switch:
         """The keys of all rules, of both buffers."""
         return syscall.map_keys(self.tables.fd["rules"], abi.RULE_KEY.itemsize)
 
-    def publish(self, *services, timeouts=None, local=()):
+    def publish(self, *services, timeouts=None, local=(), programs=None):
         """Publish the next generation; wait for packets only if some may be on their way."""
         with ExitStack() as quickly:
             if not self.busy:
@@ -281,6 +289,7 @@ class Switch:
                 timeouts or Timeouts(),
                 self.configuration.generation + 1,
                 {ip_address(address) for address in local},
+                programs or Programs(),
             )
 
     # -- connections -----------------------------------------------------------------------

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Stage: pseudo.  Between the programs on the switch and the NICs, by a pseudo interface.
+ *
+ * In:  a packet that is nobody's but the kernel's.
+ * Out: pkt->out_nic and the frame's MACs.
+ *
+ * What comes by the switch's end of a pseudo interface is from a program, and leaves by the routing
+ * table.  What is for an address of a pseudo interface goes there.  Neither costs a hop: to those
+ * who talk to it the program is where its address is.
+ */
+#ifndef LB_PSEUDO_H
+#define LB_PSEUDO_H
+
+static __always_inline int lb_is_pseudo(__u32 nic)
+{
+	return LB_WITH_PSEUDO && nic >= LB_PSEUDO_FIRST;
+}
+
+static __always_inline int lb_pseudo_send(struct lb_packet *pkt, __u32 hop, int delivered)
+{
+	int verdict = lb_send_by(pkt, hop);
+
+	return verdict == LB_CONTINUE ? delivered : verdict;
+}
+
+static __always_inline int lb_pseudo(struct lb_packet *pkt)
+{
+	struct lb_service *address;
+	__u32 hop;
+
+	if (!pkt->control) /* no IP packet, or not for this NIC */
+		return LB_TO_KERNEL;
+	if (lb_is_pseudo(pkt->in_nic)) {
+		hop = lb_route_lookup(pkt, pkt->destination);
+		return hop ? lb_pseudo_send(pkt, hop, LB_FROM_PSEUDO) : LB_DROP_NO_ROUTE;
+	}
+	address = lb_directory_find(pkt->buffer, pkt->destination, 0, 0);
+	if (!address || !(address->flags & LB_SERVICE_PSEUDO))
+		return LB_TO_KERNEL;
+	if (pkt->fault == LB_DROP_MALFORMED)
+		return LB_DROP_MALFORMED;
+	return lb_pseudo_send(pkt, address->index, LB_TO_PSEUDO);
+}
+
+#endif
