@@ -145,6 +145,7 @@ packet was discarded. `lbctl explain` tells which one a packet would get and why
 """
 KINDS = {
     "To their receivers": ("LB_TO_BACKEND", "LB_TO_CLIENT"),
+    "To and from programs on the switch": ("LB_TO_PSEUDO", "LB_FROM_PSEUDO", "LB_TO_APP"),
     "To the kernel of the switch": ("LB_TO_KERNEL",),
     "Answered by the switch": ("LB_ECHO", "LB_RESET", "LB_TOO_BIG"),
     "Discarded": ("LB_DROP",),

@@ -49,7 +49,7 @@ static __always_inline struct lb_capture_room *lb_capture_room(void)
 static __always_inline __u32 lb_capture_take(struct xdp_md *ctx, void *to)
 {
 	__u32 zero = 0;
-	__u64 length = ctx->data_end - ctx->data;
+	__u64 length = lb_frame_length(ctx);
 	struct lb_filter *wanted = filter.lookup(&zero);
 
 	if (!wanted)
@@ -135,8 +135,8 @@ static __always_inline void lb_capture(struct xdp_md *ctx, const struct lb_packe
 	if (came > LB_SNAP)
 		return;
 	room->head.leaves = 0;
-	if (action == XDP_TX || action == XDP_REDIRECT) {
-		room->head.leaves = ctx->data_end - ctx->data;
+	if (verdict != LB_TO_APP && (action == XDP_TX || action == XDP_REDIRECT)) {
+		room->head.leaves = lb_frame_length(ctx);
 		leaves = lb_capture_take(ctx, room->bytes + came);
 	}
 	room->head.time = bpf_ktime_get_ns();
@@ -146,7 +146,7 @@ static __always_inline void lb_capture(struct xdp_md *ctx, const struct lb_packe
 	room->head.backend = pkt->backend ? pkt->backend_index : LB_NONE;
 	room->head.verdict = verdict;
 	room->head.in_nic = pkt->in_nic;
-	room->head.out_nic = action == XDP_TX ? pkt->in_nic : pkt->out_nic;
+	room->head.out_nic = pkt->out_nic;
 	room->head.action = action;
 	if (captures.ringbuf_output(room, sizeof(room->head) + came + leaves, 0))
 		__sync_fetch_and_add(&wanted->missed, 1);

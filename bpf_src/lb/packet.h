@@ -13,6 +13,16 @@ enum lb_news {
 	LB_NEWS_SILENT, /* so says the client: of the back-end tried before */
 };
 
+/*
+ * Length of a frame.  One that is larger than a page comes in several buffers, to programs that are
+ * loaded for it; its headers are in the first, and data_end is the end of that one.
+ */
+#if LB_WITH_FRAGS
+static __u64 (*lb_frame_length)(void *ctx) = (void *)188; /* bpf_xdp_get_buff_len */
+#else
+#define lb_frame_length(ctx) ((ctx)->data_end - (ctx)->data)
+#endif
+
 struct lb_packet {
 	void *data;
 	void *data_end;

@@ -100,14 +100,14 @@ static __always_inline void lb_count_reason(const struct lb_packet *pkt, __u32 c
 }
 
 /*
- * Out by a NIC: back by the one that the packet came by, or by another.  The far end of a pseudo
+ * Out by pkt->out_nic: back by the one that the packet came by, or by another.  The far end of a pseudo
  * interface has no program, so it would not see what XDP_TX sends there.
  */
-static __always_inline int lb_leave(const struct lb_packet *pkt, __u32 nic)
+static __always_inline int lb_leave(const struct lb_packet *pkt)
 {
-	if (nic == pkt->in_nic && !lb_is_pseudo(nic))
+	if (pkt->out_nic == pkt->in_nic && !lb_is_pseudo(pkt->in_nic))
 		return XDP_TX;
-	return exits.redirect_map(nic, 0);
+	return exits.redirect_map(pkt->out_nic, 0);
 }
 
 static __always_inline int lb_finish(struct xdp_md *ctx, struct lb_packet *pkt, int verdict)
@@ -115,16 +115,16 @@ static __always_inline int lb_finish(struct xdp_md *ctx, struct lb_packet *pkt, 
 	__u32 cpu = bpf_get_smp_processor_id();
 	int action = XDP_DROP;
 
-	if (likely(lb_is(verdict, LB_KIND_SENT))) {
-		action = lb_leave(pkt, pkt->out_nic);
+	if (likely(lb_is(verdict, LB_KIND_SENT | LB_KIND_ANSWERED))) {
+		if (lb_is(verdict, LB_KIND_ANSWERED))
+			pkt->out_nic = pkt->in_nic;
+		action = lb_leave(pkt);
 		if (unlikely(action != XDP_TX && action != XDP_REDIRECT)) {
 			action = XDP_DROP;
 			verdict = LB_DROP_NOT_ATTACHED;
 		}
 	} else if (lb_is(verdict, LB_KIND_PASSED)) {
 		action = XDP_PASS;
-	} else if (lb_is(verdict, LB_KIND_ANSWERED)) {
-		action = lb_leave(pkt, pkt->in_nic);
 	} else if (LB_WITH_APPS && verdict == LB_TO_APP) {
 		action = XDP_REDIRECT;
 	}

@@ -53,7 +53,7 @@ static __always_inline void lb_parse_transport(struct lb_packet *pkt, __u32 room
 static __always_inline int lb_parse_ipv4(struct lb_packet *pkt)
 {
 	struct lb_ipv4 *ip = pkt->data + sizeof(struct lb_ethernet);
-	__u32 frame = pkt->data_end - (void *)ip;
+	__u32 frame = pkt->frame - sizeof(struct lb_ethernet);
 
 	if (unlikely((void *)(ip + 1) > pkt->data_end))
 		return LB_TO_KERNEL;
@@ -79,7 +79,7 @@ static __always_inline int lb_parse_ipv4(struct lb_packet *pkt)
 static __always_inline int lb_parse_ipv6(struct lb_packet *pkt)
 {
 	struct lb_ipv6 *ip = pkt->data + sizeof(struct lb_ethernet);
-	__u32 frame = pkt->data_end - (void *)ip, length;
+	__u32 frame = pkt->frame - sizeof(struct lb_ethernet), length;
 
 	if (unlikely((void *)(ip + 1) > pkt->data_end))
 		return LB_TO_KERNEL;

@@ -32,6 +32,8 @@ static __always_inline int lb_pseudo(struct lb_packet *pkt)
 	if (!pkt->control) /* no IP packet, or not for this NIC */
 		return LB_TO_KERNEL;
 	if (lb_is_pseudo(pkt->in_nic)) {
+		if (pkt->fault == LB_DROP_MALFORMED)
+			return LB_DROP_MALFORMED;
 		hop = lb_route_lookup(pkt, pkt->destination);
 		return hop ? lb_pseudo_send(pkt, hop, LB_FROM_PSEUDO) : LB_DROP_NO_ROUTE;
 	}

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from lbctl.cli.calls import PATIENCE, Calls
+from lbctl.cli.calls import PATIENCE, path_of
+from lbctl.cli.program_calls import ProgramCalls
 from lbctl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from lbctl.cli.transport import Stream
 
 
-class Client(Calls):
+class Client(ProgramCalls):
     """One daemon, seen through its socket."""
 
     # -- the switch ------------------------------------------------------------------------
@@ -29,9 +30,10 @@ class Client(Calls):
         """Fetch the switch at a glance."""
         return self._row("GET", "/v1/status")
 
-    def attach(self, names: Sequence[str], mode: str) -> list[Row]:
+    def attach(self, names: Sequence[str], mode: str, *, jumbo: bool = False) -> list[Row]:
         """Attach all of *names*, or none when one fails."""
-        nics = [{"name": name, "mode": mode} for name in dict.fromkeys(names)]
+        how = {"mode": mode, "jumbo": True} if jumbo else {"mode": mode}
+        nics = [{"name": name, **how} for name in dict.fromkeys(names)]
         return self._rows("POST", "/v1/nics", {"nics": nics})
 
     def detach(self, names: Sequence[str] | None) -> list[str]:
@@ -47,6 +49,19 @@ class Client(Calls):
         """Have the switch looked at; with *names* only these NICs."""
         return self._row("GET", "/v1/preflight", nic=list(names) or None)
 
+    def plan_cpus(self, *, proposed: bool = False, only_own: bool = False) -> Row:
+        """Ask who would have which CPU, and what would change."""
+        return self._row("GET", "/v1/cpu", proposed=proposed, only_own=only_own)
+
+    def apply_cpus(self, *, proposed: bool = False, only_own: bool = False) -> Row:
+        """Give CPUs their tasks."""
+        params = {"proposed": proposed, "only_own": only_own}
+        return self._row("POST", "/v1/cpu/apply", None, **params)
+
+    def restore_cpus(self) -> Row:
+        """Undo that."""
+        return self._row("POST", "/v1/cpu/restore")
+
     # -- pools, VIPs, back-ends ------------------------------------------------------------
 
     def pools(self) -> list[Row]:
@@ -55,7 +70,7 @@ class Client(Calls):
 
     def pool(self, name: str) -> Row:
         """Fetch one pool."""
-        return self._row("GET", _path("pools", name))
+        return self._row("GET", path_of("pools", name))
 
     def add_pool(self, pool: Row, *, force: bool = False) -> Row:
         """Add a pool with all it holds."""
@@ -63,11 +78,11 @@ class Client(Calls):
 
     def set_pool(self, name: str, fields: Row, *, force: bool = False) -> Row:
         """Change what *fields* names."""
-        return self._row("PATCH", _path("pools", name), fields, force=force)
+        return self._row("PATCH", path_of("pools", name), fields, force=force)
 
     def remove_pool(self, name: str) -> Row:
         """Remove a pool."""
-        return self._row("DELETE", _path("pools", name))
+        return self._row("DELETE", path_of("pools", name))
 
     def vips(self) -> list[Row]:
         """Fetch the VIPs of all pools."""
@@ -75,11 +90,11 @@ class Client(Calls):
 
     def add_vip(self, pool: str, vip: object) -> Row:
         """Give a pool one more VIP."""
-        return self._row("POST", _path("pools", pool, "vips"), {"vip": str(vip)})
+        return self._row("POST", path_of("pools", pool, "vips"), {"vip": str(vip)})
 
     def remove_vip(self, pool: str, vip: object) -> Row:
         """Take a VIP from a pool."""
-        return self._row("DELETE", f"{_path('pools', pool, 'vips')}/{quote(str(vip), safe='/')}")
+        return self._row("DELETE", f"{path_of('pools', pool, 'vips')}/{quote(str(vip), safe='/')}")
 
     def backends(self, pool: str | None = None) -> list[Row]:
         """Fetch the back-ends of a pool, or of all."""
@@ -87,16 +102,16 @@ class Client(Calls):
 
     def add_backend(self, pool: str, backend: Row, *, force: bool = False) -> Row:
         """Give a pool one more back-end."""
-        return self._row("POST", _path("pools", pool, "backends"), backend, force=force)
+        return self._row("POST", path_of("pools", pool, "backends"), backend, force=force)
 
     def set_backend(self, pool: str, address: object, fields: Row, *, force: bool = False) -> Row:
         """Change the weight or the state of a back-end."""
-        path = _path("pools", pool, "backends", str(address))
+        path = path_of("pools", pool, "backends", str(address))
         return self._row("PATCH", path, fields, force=force)
 
     def remove_backend(self, pool: str, address: object, *, now: bool = False) -> Row:
         """Take a back-end from a pool; *now* cuts its connections off."""
-        return self._row("DELETE", _path("pools", pool, "backends", str(address)), now=now)
+        return self._row("DELETE", path_of("pools", pool, "backends", str(address)), now=now)
 
     # -- the configuration as a whole ------------------------------------------------------
 
@@ -184,7 +199,7 @@ class Client(Calls):
 
     def agent(self, address: object) -> Row:
         """Fetch one load agent."""
-        return self._row("GET", _path("agents", str(address)))
+        return self._row("GET", path_of("agents", str(address)))
 
     def add_agent(self, agent: Row) -> Row:
         """Listen to one more load agent."""
@@ -192,7 +207,7 @@ class Client(Calls):
 
     def remove_agent(self, address: object) -> Row:
         """Listen to a load agent no more."""
-        return self._row("DELETE", _path("agents", str(address)))
+        return self._row("DELETE", path_of("agents", str(address)))
 
     def events(
         self,
@@ -222,16 +237,3 @@ def connect(name: str, socket: str | None, *, patience: float = PATIENCE) -> Cli
     if name != "default":
         start = f"`sudo lbctld --name {name}`"
     return Client(f"/run/lbctl/{name}.sock", start=start, patience=patience)
-
-
-def _path(*parts: str) -> str:
-    """
-    Make a path of names.
-
-    The daemon takes %2F for a slash, and libraries take dots away: such a name would address
-    another thing.
-    """
-    for part in parts:
-        if not part.strip(".") or "/" in part:
-            raise UsageError(f"{part!r} is not a name; use letters, digits, '.', '_' and '-'")
-    return "/".join(["/v1", *(quote(part, safe="") for part in parts)])

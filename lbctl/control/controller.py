@@ -12,7 +12,7 @@ import logging
 import threading
 from contextlib import ExitStack
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -24,9 +24,11 @@ from lbctl.control.links import KernelLinks
 from lbctl.control.master import Master, served_at
 from lbctl.control.nic_keeper import NicKeeper
 from lbctl.control.preflight.inspection import Preflight
+from lbctl.control.program_state import NothingRuns
+from lbctl.control.pseudo_keeper import PseudoKeeper
 from lbctl.control.standing import differ
 from lbctl.control.supervision.announcements import Announcer, of_change
-from lbctl.control.transition import PATIENCE, Current, Transition
+from lbctl.control.transition import PATIENCE, Change, Current, Transition, hosts
 from lbctl.control.validation import usage_error
 from lbctl.control.watch import Unwatched
 from lbctl.shared.connections import Filter
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from lbctl.control.links import Links
+    from lbctl.control.program_state import Running
     from lbctl.control.routing_daemon import RoutingDaemon
     from lbctl.control.standing import Standings
     from lbctl.control.store import Store
@@ -46,13 +49,6 @@ if TYPE_CHECKING:
     Edit = Callable[[Configuration], Configuration]
 
 log = logging.getLogger(__name__)
-
-
-class Change(NamedTuple):
-    """What became of a request: the generation it led to, and every difference in a line."""
-
-    generation: int
-    changes: tuple[str, ...]
 
 
 class Controller:
@@ -73,15 +69,16 @@ class Controller:
         self.routing = routing
         self.links = links or KernelLinks()
         self.master = Master()
-        self.nics = NicKeeper(dataplane, self.links, self._tell)
+        self.nics = NicKeeper(dataplane, self.links, PseudoKeeper(name, dataplane), self._tell)
         self.capturing = Capturing(self)
         self.preflight = Preflight(self)
         self.leaving = False  # the daemon is about to end
         self.watch: Watch = Unwatched()  # whoever has one puts it there, before the start
+        self.programs: Running = NothingRuns()  # likewise
         self._announcer = Announcer()
         newest = store.current
         self.current = Current(newest.number, newest.configuration)
-        self._transition = Transition(dataplane, routing, self.links, self.master)
+        self._transition = Transition(dataplane, routing, self.nics, self.master)
         self.publications = self._transition.publications
         self._lock = self.still = threading.Lock()  # who holds it: nothing is changed meanwhile
         self._following: set[str] = set()
@@ -102,17 +99,16 @@ class Controller:
         somebody else holds, is a warning: the others must work.
         """
         number, configuration = self.current
-        hosts = {b.address.address for pool in configuration.pools for b in pool.backends}
         with self._lock:
             self.dataplane.ensure(configuration)
             self.nics.start(configuration)
-            for host in hosts:
+            for host in hosts(configuration):
                 self.dataplane.routing.destination(host)
             self.routing.start()
             self.watch.start(configuration)
             self.master.standings = self.watch.standings(configuration)
             if self.dataplane.configuration.generation != number:
-                self.routing.resolve(hosts, PATIENCE)
+                self.routing.resolve(hosts(configuration), PATIENCE)
                 self._transition.publish(configuration, number)
             self._transition.release_unused(configuration)
 
@@ -145,9 +141,12 @@ class Controller:
         with self._lock:
             number, configuration = self.current
             own = self._transition.own_vips(configuration)
-            if self._stopped or own == self._transition.own:
+            if self._stopped:
                 return
             try:
+                self.nics.pseudo.refresh(configuration)
+                if own == self._transition.own:
+                    return
                 self._transition.publish(configuration, number)
             except Exception:  # nobody waits for an answer
                 log.exception("generation %d: could not be published anew", number)
@@ -292,6 +291,7 @@ class Controller:
         """Forget what the last generation needed and this one does not."""
         number, configuration = self.current
         self.nics.forget_all_but(configuration)
+        self.programs.follow(configuration)
         self.master.forget_all_but(configuration.pools)
         try:
             self._transition.release_unused(configuration)

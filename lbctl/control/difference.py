@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lbctl.model import Backend, Configuration, Nic, Pool, Settings
+from lbctl.model import App, Backend, Configuration, Nic, Pool, Processor, Pseudo, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from lbctl.model import Model, Vip
+    from lbctl.model import Model
+
+    Named = Pseudo | App | Processor
 
 POOL_FIELDS = (
     *("forward", "scheduler", "on_unknown", "on_down", "table_size"),
@@ -21,6 +23,9 @@ POOL_FIELDS = (
 )
 PARTS = ("health", "passive", "balance")  # of a pool, that have fields of their own
 BACKEND_FIELDS = ("weight", "state")
+NIC_FIELDS = tuple(name for name in Nic.model_fields if name != "name")
+# Of what runs on the switch itself: what is told entry by entry, with the word for an entry.
+ENTRIES = {Pseudo: ("addresses", "address"), App: ("vips", "vip"), Processor: ("", "")}
 
 
 def difference(old: Configuration, new: Configuration) -> tuple[str, ...]:
@@ -29,24 +34,23 @@ def difference(old: Configuration, new: Configuration) -> tuple[str, ...]:
         *_nics(old, new),
         *_pools(old, new),
         *_agents(old, new),
+        *_programs("pseudo", old.pseudo, new.pseudo),
+        *_programs("app", old.apps, new.apps),
+        *_programs("processor", old.processors, new.processors),
         *_settings(old.settings, new.settings),
     )
     if not lines and old != new:
-        return ("~ order of NICs, pools or agents",)
+        return ("~ order of NICs, pools, agents, programs or processors",)
     return lines
 
 
 def _nics(old: Configuration, new: Configuration) -> Iterator[str]:
     before, after = ({nic.name: nic for nic in c.nics} for c in (old, new))
     yield from (f"- nic {name}" for name in before if name not in after)
-    yield from (f"+ nic {name}{_mode(nic)}" for name, nic in after.items() if name not in before)
-    for name, nic in after.items():
-        if name in before and before[name] != nic:
-            yield f"~ nic {name}: mode {before[name].mode} -> {nic.mode}"
-
-
-def _mode(nic: Nic) -> str:
-    return "" if nic == Nic(name=nic.name) else f" mode {nic.mode}"
+    for name in (name for name in after if name not in before):
+        yield f"+ nic {name}{_details(after[name], Nic(name=name), NIC_FIELDS)}"
+    for name in (name for name in after if name in before):
+        yield from _fields(f"~ nic {name}:", NIC_FIELDS, before[name], after[name])
 
 
 def _pools(old: Configuration, new: Configuration) -> Iterator[str]:
@@ -63,7 +67,7 @@ def _pool(old: Pool, new: Pool) -> Iterator[str]:
     lines = (
         *_fields(f"~ pool {new.name}:", POOL_FIELDS, old, new),
         *(line for part in PARTS for line in _part(f"~ pool {new.name}: {part}", part, old, new)),
-        *_vips(new.name, old.vips, new.vips),
+        *_entries(f"pool {new.name}: vip", old.vips, new.vips),
         *_backends(old, new),
     )
     yield from lines or (f"~ pool {new.name}: order of VIPs or back-ends",)
@@ -74,6 +78,8 @@ def _text(value: object) -> str:
         return "none"
     if isinstance(value, tuple):
         return ", ".join(map(str, value))
+    if isinstance(value, bool):
+        return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -112,10 +118,30 @@ def _agents(old: Configuration, new: Configuration) -> Iterator[str]:
             yield from _fields(f"~ agent {address}:", names, before[address], agent)
 
 
-def _vips(pool: str, old: Sequence[Vip], new: Sequence[Vip]) -> Iterator[str]:
+def _programs(what: str, old: Sequence[Named], new: Sequence[Named]) -> Iterator[str]:
+    """What is different in the things of one kind, by name."""
+    before, after = ({one.name: one for one in several} for several in (old, new))
+    yield from (f"- {what} {name}" for name in before if name not in after)
+    for name, one in after.items():
+        if name not in before:
+            yield f"+ {what} {name}"
+        elif before[name] != one:
+            yield from _program(f"{what} {name}", before[name], one)
+
+
+def _program(start: str, old: Named, new: Named) -> Iterator[str]:
+    part, word = ENTRIES[type(new)]
+    names = tuple(name for name in type(new).model_fields if name != part)
+    lines = [*_fields(f"~ {start}:", names, old, new)]
+    if part:
+        lines += _entries(f"{start}: {word}", getattr(old, part), getattr(new, part))
+    yield from lines or (f"~ {start}: order of {part}",)
+
+
+def _entries(start: str, old: Sequence[object], new: Sequence[object]) -> Iterator[str]:
     before, after = set(old), set(new)
-    yield from (f"- pool {pool}: vip {vip}" for vip in old if vip not in after)
-    yield from (f"+ pool {pool}: vip {vip}" for vip in new if vip not in before)
+    yield from (f"- {start} {entry}" for entry in old if entry not in after)
+    yield from (f"+ {start} {entry}" for entry in new if entry not in before)
 
 
 def _backends(old: Pool, new: Pool) -> Iterator[str]:
@@ -126,17 +152,18 @@ def _backends(old: Pool, new: Pool) -> Iterator[str]:
             yield f"- pool {new.name}: back-end {address}"
     for address, backend in after.items():
         if address not in before:
-            yield f"+ pool {new.name}: back-end {address}{_details(backend)}"
+            usual = Backend(address=backend.address)
+            more = _details(backend, usual, BACKEND_FIELDS)
+            yield f"+ pool {new.name}: back-end {address}{more}"
         else:
             start = f"~ pool {new.name}: back-end {address}"
             yield from _fields(start, BACKEND_FIELDS, before[address], backend)
 
 
-def _details(backend: Backend) -> str:
-    """Say of a new back-end only what is not as usual."""
-    usual = Backend(address=backend.address)
-    changed = (name for name in BACKEND_FIELDS if getattr(backend, name) != getattr(usual, name))
-    return "".join(f" {name} {getattr(backend, name)}" for name in changed)
+def _details(new: Model, usual: Model, names: Sequence[str]) -> str:
+    """Say of something new only what is not as usual."""
+    changed = (name for name in names if getattr(new, name) != getattr(usual, name))
+    return "".join(f" {name} {_text(getattr(new, name))}" for name in changed)
 
 
 def _settings(old: Settings, new: Settings) -> Iterator[str]:

@@ -16,17 +16,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lbctl.control.links import Links
+    from lbctl.control.pseudo_keeper import PseudoKeeper
     from lbctl.model import Configuration, Nic
     from lbctl.switching.dataplane import Dataplane
 
     Tell = Callable[[list[Announcement]], None]
 
+PSEUDO = "pseudo"  # under this name stands why pseudo interfaces could not be had
+
 
 class NicKeeper:
     """Attaches what is missing; *refusals* says why a configured NIC could not be attached."""
 
-    def __init__(self, dataplane: Dataplane, links: Links, tell: Tell) -> None:
-        self._dataplane, self._links, self._tell = dataplane, links, tell
+    def __init__(
+        self, dataplane: Dataplane, links: Links, pseudo: PseudoKeeper, tell: Tell
+    ) -> None:
+        self._dataplane, self.links, self.pseudo, self._tell = dataplane, links, pseudo, tell
         self.refusals: dict[str, str] = {}
 
     def start(self, configuration: Configuration) -> None:
@@ -34,6 +39,8 @@ class NicKeeper:
         for nic in configuration.nics:
             self.attach_or_warn(nic, configuration)
         self._detach_strangers(configuration)
+        self._have_pseudo(configuration)
+        self.pseudo.trim(configuration)
 
     def follow(self, name: str, configuration: Configuration) -> None:
         """Deal with a change of the NIC *name*."""
@@ -42,17 +49,18 @@ class NicKeeper:
         for nic in configuration.nics:
             if nic.name == name and self.is_missing(name, configuration):
                 self.attach_or_warn(nic, configuration)
+        self._have_pseudo(configuration)
 
     def concerns(self, name: str, configuration: Configuration) -> bool:
         """Whether a change of the NIC *name* is any of our business."""
         attached = self._dataplane.attached()
         ours = {nic.name for nic in configuration.nics} | {nic.name for nic in attached}
-        renamed = self._links.index(name) in {nic.ifindex for nic in attached}
-        return name in ours or renamed
+        renamed = self.links.index(name) in {nic.ifindex for nic in attached}
+        return name in ours or renamed or self.pseudo.concerns(name, configuration)
 
     def is_missing(self, name: str, configuration: Configuration) -> bool:
         """Whether a NIC is configured and exists, but has no switching processor."""
-        index = self._links.index(name)
+        index = self.links.index(name)
         wanted = any(nic.name == name for nic in configuration.nics)
         if not wanted or index is None:
             return False
@@ -74,7 +82,7 @@ class NicKeeper:
     def attach(self, nic: Nic) -> None:
         """Attach *nic*, which may be a new one under the name of one that vanished."""
         for other in self._dataplane.attached():
-            if other.name == nic.name and other.ifindex != self._links.index(nic.name):
+            if other.name == nic.name and other.ifindex != self.links.index(nic.name):
                 self._dataplane.detach(nic.name)
         self._dataplane.attach(nic)
         self.refusals.pop(nic.name, None)
@@ -88,5 +96,15 @@ class NicKeeper:
         """Detach what a change that never ended has left attached."""
         wanted = {nic.name for nic in configuration.nics}
         for nic in self._dataplane.attached():
-            if nic.name not in wanted:
+            if nic.name not in wanted and not nic.is_pseudo:
                 self._dataplane.detach(nic.name)
+
+    def _have_pseudo(self, configuration: Configuration) -> None:
+        """Have the pseudo interfaces; when that fails, an event and `refusals` say why."""
+        try:
+            self.pseudo.ensure(configuration)
+            self.refusals.pop(PSEUDO, None)
+        except LbctlError as err:
+            if self.refusals.get(PSEUDO) != str(err):
+                self._tell([Announcement("nic", PSEUDO, str(err))])
+            self.refusals[PSEUDO] = str(err)

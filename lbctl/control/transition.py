@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from lbctl.control.master import wanted_share
 from lbctl.errors import LbctlError, NotFound
 from lbctl.model import Mode
+from lbctl.shared.programs import AppService, Programs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from contextlib import ExitStack
 
-    from lbctl.control.links import Links
     from lbctl.control.master import Master
+    from lbctl.control.nic_keeper import NicKeeper
     from lbctl.control.routing_daemon import RoutingDaemon
     from lbctl.control.standing import Standings
     from lbctl.model import Backend, Configuration, IPAddress, Nic, Pool, SocketAddress
@@ -40,6 +41,13 @@ class Current(NamedTuple):
     configuration: Configuration
 
 
+class Change(NamedTuple):
+    """What became of a request: the generation it led to, and every difference in a line."""
+
+    generation: int
+    changes: tuple[str, ...]
+
+
 @dataclass
 class Publications:
     """How often packets were given a buffer to read; when last, and how long it took."""
@@ -53,11 +61,11 @@ class Transition:
     """The steps of a change; the caller holds the lock."""
 
     def __init__(
-        self, dataplane: Dataplane, routing: RoutingDaemon, links: Links, master: Master
+        self, dataplane: Dataplane, routing: RoutingDaemon, nics: NicKeeper, master: Master
     ) -> None:
         self._dataplane = dataplane
         self._routing = routing
-        self._links = links
+        self._links, self._pseudo = nics.links, nics.pseudo
         self._master = master
         self.own: frozenset[IPAddress] | None = None  # of the VIPs, as published; None: not yet
         self.publications = Publications()
@@ -73,6 +81,8 @@ class Transition:
         undo.callback(_quietly, self._routing.refresh)  # when all else has been put back
         for nic in new.nics:
             self._attach(nic, _named(old, nic.name), undo)
+        undo.callback(_quietly, self._pseudo.put_back, old)
+        self._pseudo.ensure(new)
         undo.callback(_quietly, self.release_unused, old)
         self._reach(old, new, force=force)
 
@@ -100,7 +110,10 @@ class Transition:
         services = self._master.services(configuration, table.destination, found)
         own = self.own_vips(configuration)
         timeouts = configuration.settings.timeouts
-        self._dataplane.configuration.publish(services, timeouts, number, own)
+        apps = tuple(AppService(app.vips, app.on_exit) for app in configuration.apps)
+        pseudo = {address: table.destination(address) for address in _own(configuration)}
+        programs = Programs(apps, pseudo)
+        self._dataplane.configuration.publish(services, timeouts, number, own, programs)
         done = self.publications
         done.count, done.time, done.seconds = done.count + 1, time.time(), time.monotonic() - begin
         self.own = own
@@ -108,8 +121,9 @@ class Transition:
 
     def own_vips(self, configuration: Configuration) -> frozenset[IPAddress]:
         """The addresses of VIPs that the kernel of the switch has too."""
-        hosts = {vip.address for pool in configuration.pools for vip in pool.vips}
-        return self._links.own(hosts)
+        vips = [vip for pool in configuration.pools for vip in pool.vips]
+        vips += [vip for app in configuration.apps for vip in app.vips]
+        return self._links.own({vip.address for vip in vips})
 
     def switch_over(self, old: Current, new: Current, found: Standings, undo: ExitStack) -> None:
         """Publish *new*, standing as *found*; then let go of the NICs that it has no more."""
@@ -122,6 +136,7 @@ class Transition:
         for nic in gone:
             undo.callback(_quietly, self._dataplane.attach, nic)
             self._dataplane.detach(nic.name)
+        self._pseudo.trim(new.configuration)
         if gone:
             self._routing.refresh()
 
@@ -131,7 +146,7 @@ class Transition:
         # A removed back-end keeps its record, and that its next hop, for its last connections.
         records = self._dataplane.configuration.backends()
         needed = {record.address.address for record in records.values()}
-        needed |= {backend.address.address for _, backend in _backends(configuration)}
+        needed |= hosts(configuration)
         for address in table.destinations():
             if address not in needed:
                 table.release(address)
@@ -150,8 +165,8 @@ class Transition:
 
     def _reach(self, old: Configuration, new: Configuration, *, force: bool) -> None:
         """Prove that there is a way to every back-end that begins to get connections."""
-        for _, backend in _backends(new):
-            self._dataplane.routing.destination(backend.address.address)
+        for host in hosts(new):
+            self._dataplane.routing.destination(host)
         self._routing.refresh()
         known = _serving(old)
         fresh = {key: host for key, host in _serving(new).items() if key not in known}
@@ -182,6 +197,16 @@ def _named(configuration: Configuration, name: str) -> Nic | None:
 
 def _backends(configuration: Configuration) -> Iterator[tuple[Pool, Backend]]:
     return ((pool, backend) for pool in configuration.pools for backend in pool.backends)
+
+
+def hosts(configuration: Configuration) -> set[IPAddress]:
+    """Where packets are sent: the servers of all pools, and the addresses of pseudo interfaces."""
+    return {b.address.address for _, b in _backends(configuration)} | _own(configuration)
+
+
+def _own(configuration: Configuration) -> set[IPAddress]:
+    """The addresses of all pseudo interfaces."""
+    return {address.ip for pseudo in configuration.pseudo for address in pseudo.addresses}
 
 
 def _serving(configuration: Configuration) -> dict[tuple[str, SocketAddress], IPAddress]:

@@ -26,10 +26,11 @@ class Mode(StrEnum):
 
 
 class Nic(Model):
-    """A NIC that a switching processor serves."""
+    """A NIC that a switching processor serves; *jumbo*: also frames larger than a page."""
 
     name: str = Field(min_length=1, max_length=15)
     mode: Mode = Mode.AUTO
+    jumbo: bool = False
 
 
 class Timeouts(Model):

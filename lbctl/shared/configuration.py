@@ -83,12 +83,15 @@ class ConfigurationTable:
         return {index: record for record, index in self._backends.items()}
 
     def next_hops(self) -> dict[IPAddress, int]:
-        """Which next hop the records name, by the back-end's address."""
+        """Which next hop the records name: of back-ends, and of pseudo interfaces, by address."""
         half = self._half("backends", self._active)
-        return {
+        found = {
             record.address.address: int(half["next_hop"][index])
             for record, index in self._backends.items()
         }
+        entries = self._half("services", self._active)
+        pseudo = entries[(entries["flags"] & ServiceFlag.PSEUDO) != 0]
+        return found | {addresses.from_words(row["address"]): int(row["index"]) for row in pseudo}
 
     def publish(
         self,

@@ -101,15 +101,16 @@ class AppTable:
     """
 
     def __init__(self, tables: Tables) -> None:
-        self._fd = tables.fd["apps"]
+        self._tables = tables
 
     def put(self, number: int, slot: int, queue: int, socket: int) -> None:
         """Have packets go into an AF_XDP *socket*, a descriptor; it must be bound."""
-        syscall.map_update(self._fd, _place(number, slot, queue), socket.to_bytes(4, sys.byteorder))
+        value = socket.to_bytes(4, sys.byteorder)
+        syscall.map_update(self._tables.fd["apps"], _place(number, slot, queue), value)
 
     def remove(self, number: int, slot: int, queue: int) -> None:
         """Have no packets go there."""
-        syscall.map_delete(self._fd, _place(number, slot, queue))
+        syscall.map_delete(self._tables.fd["apps"], _place(number, slot, queue))
 
     def clear(self, number: int) -> None:
         """Have no packets go to that application."""

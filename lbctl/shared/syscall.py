@@ -37,6 +37,7 @@ _XDP_PROGRAM, _XDP_ATTACH = 6, 37
 
 ARRAY, DEVMAP, LPM_TRIE, XSKMAP, RINGBUF = 2, 14, 11, 17, 27
 NO_PREALLOC, RDONLY_PROG, MMAPABLE = 1, 1 << 7, 1 << 10
+XDP_HAS_FRAGS = 1 << 5  # BPF_F_XDP_HAS_FRAGS, of a program
 MODE_GENERIC, MODE_NATIVE = 1 << 1, 1 << 2  # XDP_FLAGS_SKB_MODE, XDP_FLAGS_DRV_MODE
 ABORTED, DROP, PASS, TX, REDIRECT = range(5)
 
@@ -143,21 +144,29 @@ def get(path: Path) -> int:
     return _call(_GET, "QII", _address(text), 0, 0)[0]
 
 
-def prog_load(instructions: bytes, name: str = "", license_: str = "GPL") -> int:
-    """Load an XDP program from bytecode; returns its descriptor."""
+def prog_load(
+    instructions: bytes, name: str = "", license_: str = "GPL", flags: int = 0, log_size: int = 0
+) -> int:
+    """
+    Load an XDP program from bytecode; returns its descriptor.
+
+    *log_size*: bytes for the verifier's log; where it needs more, some kernels refuse to load.
+    """
     code = ctypes.create_string_buffer(instructions, len(instructions))
     terms = ctypes.create_string_buffer(license_.encode())
-    log = ctypes.create_string_buffer(1 << 16)
+    log = ctypes.create_string_buffer(log_size) if log_size else None
     values = (_XDP_PROGRAM, len(instructions) // 8, _address(code), _address(terms))
     try:
         return _call(
             _PROG_LOAD,
             "IIQQIIQII16s",
-            *(*values, 1, len(log), _address(log), 0, 0),
+            *(*values, int(log is not None), log_size, _address(log), 0, flags),
             name.encode()[:15],
             size=128,
         )[0]
     except OSError as error:
+        if log is None:  # once more, to hear why
+            return prog_load(instructions, name, license_, flags, 1 << 20)
         error.add_note(log.value.decode(errors="replace")[-2000:])
         raise
 

@@ -131,7 +131,15 @@ def _build(order: dict[str, Any]) -> None:
         )
         for function, pin in order["pins"].items():
             Path(pin).unlink(missing_ok=True)
-            syscall.pin(program.load_func(function, BPF.XDP).fd, Path(pin))
+            syscall.pin(_load(program, function, order["macros"]), Path(pin))
+
+
+def _load(program: Any, function: str, macros: Mapping[str, int | str]) -> int:  # noqa: ANN401 - bcc
+    """Load one function; bcc cannot say that a program takes frames of several buffers."""
+    if macros.get("LB_WITH_FRAGS"):
+        code = program.dump_func(function)
+        return syscall.prog_load(code, function, flags=syscall.XDP_HAS_FRAGS)
+    return int(program.load_func(function, program.XDP).fd)
 
 
 if __name__ == "__main__":

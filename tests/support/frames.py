@@ -19,9 +19,13 @@ from scapy.packet import Raw
 # The drawing behind all tests of tests/packets:
 #
 #   clients -- router [fe] ---- [a0] switch [a1] ---- servers, 02:00:00:00:01:<last byte>
+#                                       | [a2]
+#                              programs on the switch [b0]
 ROUTER = "02:00:00:00:00:fe"
 OUTSIDE_MAC = "02:00:00:00:00:a0"
 INSIDE_MAC = "02:00:00:00:00:a1"
+END_MAC = "02:00:00:00:00:a2"  # the switch's end of a pseudo interface, and the programs' end
+PROGRAM_MAC = "02:00:00:00:00:b0"
 
 
 class Way(NamedTuple):
@@ -37,6 +41,8 @@ class Way(NamedTuple):
 
 FROM_CLIENT = Way(ROUTER, OUTSIDE_MAC)
 TO_CLIENT = FROM_CLIENT.back()
+TO_PROGRAM = Way(END_MAC, PROGRAM_MAC)
+FROM_PROGRAM = Way(PROGRAM_MAC, PROGRAM_MAC)  # there is no ARP: a station speaks to itself
 
 
 def server_mac(place):

@@ -36,7 +36,9 @@ from tests.support import frames
 BPFFS = Path("/sys/fs/bpf/lbctl")
 LOOPBACK = 1
 OUTSIDE, INSIDE = 0, 1  # slots of the NICs towards the clients and towards the servers
-MACS = {OUTSIDE: frames.OUTSIDE_MAC, INSIDE: frames.INSIDE_MAC}
+PROGRAM = abi.PSEUDO_FIRST  # of a pseudo interface
+MACS = {OUTSIDE: frames.OUTSIDE_MAC, INSIDE: frames.INSIDE_MAC, PROGRAM: frames.END_MAC}
+STATIONS = MACS | {PROGRAM: frames.PROGRAM_MAC}  # whom frames that come in are for
 SMALL = Capacity(
     services=32,
     backends=128,
@@ -62,6 +64,7 @@ POOLS = {
 PROGRAMS = {
     "pseudo": {"pseudo": [{"name": "lb0", "addresses": ["203.0.113.254"]}]},
     "apps": {"apps": [{"name": "voip", "vips": ["203.0.113.7:1/udp"]}]},
+    "frags": {"nics": [{"name": "eth0", "jumbo": True}]},
 }
 ALL = (*POOLS, *PROGRAMS)
 
@@ -190,7 +193,7 @@ class Switch:
 
     def now_in(self, nic, mac=None):
         """Let frames come in by this slot from now on."""
-        value = mac_bytes(mac or MACS[nic]) + nic.to_bytes(2, "little")
+        value = mac_bytes(mac or STATIONS[nic]) + nic.to_bytes(2, "little")
         self.memory["nics"].view("<u8")[LOOPBACK] = int.from_bytes(value, "little")
 
     def run(self, frame, nic=OUTSIDE):
@@ -291,6 +294,15 @@ class Switch:
                 {ip_address(address) for address in local},
                 programs or Programs(),
             )
+
+    def pseudo(self, *hosts, mtu=1500, state=NextHopState.RESOLVED):
+        """Give pseudo interfaces these addresses, for `Programs`."""
+        where = (frames.PROGRAM_MAC, PROGRAM, mtu, state)
+        return {ip_address(host): self.host(host, *where) for host in hosts}
+
+    def shut(self, nic):
+        """Let nothing leave by a slot."""
+        syscall.map_delete(self.tables.fd["exits"], nic.to_bytes(4, "little"))
 
     # -- connections -----------------------------------------------------------------------
 

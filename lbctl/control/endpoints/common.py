@@ -12,7 +12,7 @@ from lbctl.errors import UsageError
 from lbctl.model import Model, SocketAddress, Vip
 
 if TYPE_CHECKING:
-    from lbctl.control.controller import Change
+    from lbctl.control.transition import Change
 
 WHO = 64  # characters of a name that are kept
 

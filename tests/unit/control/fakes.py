@@ -18,11 +18,13 @@ from lbctl.shared.configuration import BackendRecord
 from lbctl.shared.connections import Connection, Filter
 from lbctl.shared.routing import NextHop, NextHopState
 from lbctl.shared.tables import Capacity
+from lbctl.switching.nics import AttachedNic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from lbctl.model import IPAddress, Nic
+    from lbctl.shared.programs import Programs
 
 VIP = Vip.parse("203.0.113.10:80/tcp")
 ONE, TWO = (SocketAddress.parse(f"10.0.1.1{n}:8080") for n in (1, 2))
@@ -51,16 +53,19 @@ class Tables:
         self.active_buffer = "A"
         self.services: tuple[Any, ...] = ()
         self.local: frozenset[IPAddress] = frozenset()
+        self.programs: Programs | None = None
         self.history: list[int] = []
         self.before_publish: Callable[[int], None] = lambda _: None
         self.after_publish: Callable[[int], None] = lambda _: None
         self.kept: dict[int, BackendRecord] = {}  # removed, but with connections
         self.indices: dict[BackendRecord, int] = {}
 
-    def publish(self, services: Any, timeouts: Any, generation: int, local: Any) -> None:
+    def publish(
+        self, services: Any, timeouts: Any, generation: int, local: Any, programs: Any = None
+    ) -> None:
         self.before_publish(generation)
         self.services, self.timeouts, self.generation = services, timeouts, generation
-        self.local = local
+        self.local, self.programs = local, programs
         self.active_buffer = "B" if self.active_buffer == "A" else "A"
         self.history.append(generation)
         self.indices = {record: index for index, record in self.backends().items()}
@@ -192,9 +197,8 @@ class Dataplane:
         if (index := self.links.index(nic.name)) is None:
             raise NotFound(f"{nic.name}: no such NIC")
         mode = "native" if nic.mode == "auto" else str(nic.mode)
-        self.nics[nic.name] = SimpleNamespace(
-            name=nic.name, ifindex=index, mode=mode, program_tag="938c70b5", slot=index, warning=""
-        )
+        mac = bytes([2, 0, 0, 0, 0, index])
+        self.nics[nic.name] = AttachedNic(nic.name, index, mode, "938c70b5", index, mac)
 
     def detach(self, name: str) -> None:
         self._do(f"detach {name}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from urllib.parse import quote
 
 import pytest
@@ -40,6 +41,8 @@ def test_status(served, controller):
         "connections": {"used": 1, "size": 1024},
         "pools": 1,
         "backends": {"active": 2, "draining": 0, "down": 0, "maintenance": 0},
+        "pseudo": [],
+        "apps": [],
         "warnings": [],
     }
 
@@ -316,7 +319,8 @@ def test_warnings_say_what_to_type(client, controller, links):
     client.post("/v1/nics", json={"name": "eth1"})
     client.post("/v1/pools", json=web(0))
     client.post("/v1/pools", json={"name": "bare"})
-    controller.dataplane.nics["eth1"].mode = "generic"
+    nics = controller.dataplane.nics
+    nics["eth1"] = replace(nics["eth1"], mode="generic")
     links.down = {"eth1"}
     del links.indices["eth0"]
     controller.routing.unreachable = {ONE.address: "10.0.1.11: no route leads to it"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lbctl.control.nic_keeper import NicKeeper
+from lbctl.control.pseudo_keeper import PseudoKeeper
 from lbctl.errors import Conflict
 from lbctl.model import Nic
 from tests.unit.control.fakes import configured
@@ -21,7 +22,7 @@ def told() -> list[tuple[str, str, str]]:
 @pytest.fixture
 def keeper(plane, links, told) -> NicKeeper:
     """A keeper over a switch with two NICs, none attached."""
-    return NicKeeper(plane, links, told.extend)
+    return NicKeeper(plane, links, PseudoKeeper("default", plane), told.extend)
 
 
 def attached(plane) -> list[tuple[str, int]]:
