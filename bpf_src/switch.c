@@ -4,7 +4,7 @@
  *
  * Compiled on the machine that runs it, with only what its configuration needs: LB_WITH_IPV6,
  * LB_WITH_NAT, LB_WITH_DSR, LB_WITH_ANY_PORT, LB_WITH_SHARED, LB_WITH_RULES, LB_WITH_RESET_DOWN,
- * LB_WITH_PSEUDO, LB_WITH_APPS, LB_WITH_FRAGS, each 0 or 1.  LB_WITH_TRACE and LB_WITH_CAPTURE are for whoever wants to look inside: else there is not
+ * LB_WITH_PSEUDO, LB_WITH_APPS, each 0 or 1, and LB_WITH_FRAGS where the kernel can do that.  LB_WITH_TRACE and LB_WITH_CAPTURE are for whoever wants to look inside: else there is not
  * an instruction of them.
  */
 #include "lb/net.h"
@@ -40,13 +40,13 @@ int lb_switch(struct xdp_md *ctx)
 	struct lb_packet pkt = {
 		.data = (void *)(long)ctx->data,
 		.data_end = (void *)(long)ctx->data_end,
-		.frame = lb_frame_length(ctx),
+		.frame = ctx->data_end - ctx->data,
 		.service_index = LB_NONE,
 	};
 	int verdict = lb_trace(&pkt, LB_STAGE_ARRIVE, lb_arrive(ctx, &pkt));
 
 	if (verdict == LB_CONTINUE)
-		verdict = lb_trace(&pkt, LB_STAGE_PARSE, lb_parse(&pkt));
+		verdict = lb_trace(&pkt, LB_STAGE_PARSE, lb_parse(ctx, &pkt));
 	lb_capture_came(ctx, &pkt);
 	if (verdict == LB_CONTINUE)
 		verdict = lb_trace(&pkt, LB_STAGE_SERVICE, lb_service(&pkt));

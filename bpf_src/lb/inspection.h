@@ -35,7 +35,7 @@ struct lb_trace {
 	__u32 slots;      /* select: of the run that a new connection takes its slot from */
 	__u32 slot;       /* select: which one it took */
 	__u16 previous;   /* connection: index of the back-end that was asked before, plus one */
-	__u16 mtu;        /* route: that the packet exceeds; else 0 */
+	__u16 mtu;        /* route, pseudo: that the packet exceeds; else 0 */
 	__u8 delivered;   /* connection, select: the verdict, if nothing comes between */
 	__u8 buffer;      /* service */
 	__u8 in_nic;      /* finish: slots */

@@ -14,8 +14,8 @@ enum lb_news {
 };
 
 /*
- * Length of a frame.  One that is larger than a page comes in several buffers, to programs that are
- * loaded for it; its headers are in the first, and data_end is the end of that one.
+ * The length of a frame with all its buffers.  One that is larger than a page comes in several, to
+ * programs that are loaded for it; its headers are in the first, and data_end is the end of that.
  */
 #if LB_WITH_FRAGS
 static __u64 (*lb_frame_length)(void *ctx) = (void *)188; /* bpf_xdp_get_buff_len */

@@ -43,7 +43,7 @@ static __always_inline int lb_trace(const struct lb_packet *pkt, __u32 stage, in
 		trace->slots = pkt->run.slots;
 		trace->slot = pkt->slot;
 	}
-	if (stage == LB_STAGE_ROUTE)
+	if (stage == LB_STAGE_ROUTE || stage == LB_STAGE_PSEUDO)
 		trace->mtu = pkt->mtu;
 	if (stage == LB_STAGE_FINISH) {
 		trace->in_nic = pkt->in_nic;

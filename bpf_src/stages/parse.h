@@ -50,10 +50,20 @@ static __always_inline void lb_parse_transport(struct lb_packet *pkt, __u32 room
 		lb_parse_udp(pkt, room);
 }
 
-static __always_inline int lb_parse_ipv4(struct lb_packet *pkt)
+/*
+ * Does the IP packet end within the frame?  Only who seems to end beyond it pays for the question
+ * whether the frame has more buffers.
+ */
+static __always_inline int lb_parse_fits(struct xdp_md *ctx, struct lb_packet *pkt)
+{
+	if (LB_WITH_FRAGS && unlikely(pkt->length > pkt->frame - sizeof(struct lb_ethernet)))
+		pkt->frame = lb_frame_length(ctx);
+	return pkt->length <= pkt->frame - sizeof(struct lb_ethernet);
+}
+
+static __always_inline int lb_parse_ipv4(struct xdp_md *ctx, struct lb_packet *pkt)
 {
 	struct lb_ipv4 *ip = pkt->data + sizeof(struct lb_ethernet);
-	__u32 frame = pkt->frame - sizeof(struct lb_ethernet);
 
 	if (unlikely((void *)(ip + 1) > pkt->data_end))
 		return LB_TO_KERNEL;
@@ -70,16 +80,16 @@ static __always_inline int lb_parse_ipv4(struct lb_packet *pkt)
 										LB_DROP_MALFORMED;
 	else if (unlikely(ip->fragment & lb_htons(LB_IP_FRAGMENT)))
 		pkt->fault = LB_DROP_FRAGMENT;
-	if (unlikely(pkt->length < sizeof(*ip) || pkt->length > frame))
+	if (unlikely(pkt->length < sizeof(*ip) || !lb_parse_fits(ctx, pkt)))
 		pkt->fault = LB_DROP_MALFORMED;
 	lb_parse_transport(pkt, pkt->length - sizeof(*ip));
 	return LB_CONTINUE;
 }
 
-static __always_inline int lb_parse_ipv6(struct lb_packet *pkt)
+static __always_inline int lb_parse_ipv6(struct xdp_md *ctx, struct lb_packet *pkt)
 {
 	struct lb_ipv6 *ip = pkt->data + sizeof(struct lb_ethernet);
-	__u32 frame = pkt->frame - sizeof(struct lb_ethernet), length;
+	__u32 length;
 
 	if (unlikely((void *)(ip + 1) > pkt->data_end))
 		return LB_TO_KERNEL;
@@ -93,7 +103,7 @@ static __always_inline int lb_parse_ipv6(struct lb_packet *pkt)
 	if (unlikely(lb_is_mapped(pkt->source) || lb_is_mapped(pkt->destination)))
 		return LB_TO_KERNEL; /* in the tables that is IPv4; on the wire it is nobody's */
 	pkt->transport = ip + 1;
-	if (unlikely((*(__u8 *)ip >> 4) != 6 || length > frame))
+	if (unlikely((*(__u8 *)ip >> 4) != 6 || length > 0xffff || !lb_parse_fits(ctx, pkt)))
 		pkt->fault = LB_DROP_MALFORMED;
 	else if (unlikely(pkt->protocol == LB_IPPROTO_FRAGMENT))
 		pkt->fault = LB_DROP_FRAGMENT;
@@ -103,16 +113,16 @@ static __always_inline int lb_parse_ipv6(struct lb_packet *pkt)
 	return LB_CONTINUE;
 }
 
-static __always_inline int lb_parse(struct lb_packet *pkt)
+static __always_inline int lb_parse(struct xdp_md *ctx, struct lb_packet *pkt)
 {
 	struct lb_ethernet *eth = pkt->data;
 
 	if (unlikely((void *)(eth + 1) > pkt->data_end))
 		return LB_TO_KERNEL;
 	if (likely(eth->type == lb_htons(LB_ETH_IP)))
-		return lb_parse_ipv4(pkt);
+		return lb_parse_ipv4(ctx, pkt);
 	if (LB_WITH_IPV6 && eth->type == lb_htons(LB_ETH_IPV6))
-		return lb_parse_ipv6(pkt);
+		return lb_parse_ipv6(ctx, pkt);
 	return LB_TO_KERNEL;
 }
 

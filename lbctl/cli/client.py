@@ -30,10 +30,9 @@ class Client(ProgramCalls):
         """Fetch the switch at a glance."""
         return self._row("GET", "/v1/status")
 
-    def attach(self, names: Sequence[str], mode: str, *, jumbo: bool = False) -> list[Row]:
+    def attach(self, names: Sequence[str], mode: str) -> list[Row]:
         """Attach all of *names*, or none when one fails."""
-        how = {"mode": mode, "jumbo": True} if jumbo else {"mode": mode}
-        nics = [{"name": name, **how} for name in dict.fromkeys(names)]
+        nics = [{"name": name, "mode": mode} for name in dict.fromkeys(names)]
         return self._rows("POST", "/v1/nics", {"nics": nics})
 
     def detach(self, names: Sequence[str] | None) -> list[str]:

@@ -22,15 +22,14 @@ if TYPE_CHECKING:
     show_default=True,
     help="native is quick; generic works on any NIC; auto takes native where it can.",
 )
-@click.option("--jumbo", is_flag=True, help="Take frames larger than a page too; Linux 5.18.")
 @click.pass_obj
-def attach(client: Client, ifaces: tuple[str, ...], mode: str, *, jumbo: bool) -> None:
+def attach(client: Client, ifaces: tuple[str, ...], mode: str) -> None:
     """
     Give NICs a switching processor.
 
     All of them or, when one fails, none.  What is not for a VIP stays the kernel's.
     """
-    for nic in client.attach(ifaces, mode, jumbo=jumbo):
+    for nic in client.attach(ifaces, mode):
         click.echo(f"{nic['name']}: attached, {nic['mode']} mode, program {nic['program_tag']}")
 
 

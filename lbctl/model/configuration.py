@@ -26,11 +26,10 @@ class Mode(StrEnum):
 
 
 class Nic(Model):
-    """A NIC that a switching processor serves; *jumbo*: also frames larger than a page."""
+    """A NIC that a switching processor serves."""
 
     name: str = Field(min_length=1, max_length=15)
     mode: Mode = Mode.AUTO
-    jumbo: bool = False
 
 
 class Timeouts(Model):

@@ -7,6 +7,7 @@ the kernel; `prog_load` chains the verifier's last lines to it.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import platform
@@ -144,29 +145,23 @@ def get(path: Path) -> int:
     return _call(_GET, "QII", _address(text), 0, 0)[0]
 
 
-def prog_load(
-    instructions: bytes, name: str = "", license_: str = "GPL", flags: int = 0, log_size: int = 0
-) -> int:
-    """
-    Load an XDP program from bytecode; returns its descriptor.
-
-    *log_size*: bytes for the verifier's log; where it needs more, some kernels refuse to load.
-    """
+def prog_load(instructions: bytes, name: str = "", license_: str = "GPL", flags: int = 0) -> int:
+    """Load an XDP program from bytecode; returns its descriptor."""
     code = ctypes.create_string_buffer(instructions, len(instructions))
     terms = ctypes.create_string_buffer(license_.encode())
-    log = ctypes.create_string_buffer(log_size) if log_size else None
-    values = (_XDP_PROGRAM, len(instructions) // 8, _address(code), _address(terms))
+    log = ctypes.create_string_buffer(1 << 16)
+
+    def load(*log_place: int) -> int:
+        values = (_XDP_PROGRAM, len(instructions) // 8, _address(code), _address(terms))
+        label = name.encode()[:15]
+        form = "IIQQIIQII16s"
+        return _call(_PROG_LOAD, form, *values, *log_place, 0, flags, label, size=128)[0]
+
     try:
-        return _call(
-            _PROG_LOAD,
-            "IIQQIIQII16s",
-            *(*values, int(log is not None), log_size, _address(log), 0, flags),
-            name.encode()[:15],
-            size=128,
-        )[0]
+        return load(0, 0, 0)  # a log that has no room for all of it is an error by itself
     except OSError as error:
-        if log is None:  # once more, to hear why
-            return prog_load(instructions, name, license_, flags, 1 << 20)
+        with contextlib.suppress(OSError):
+            os.close(load(1, len(log), _address(log)))
         error.add_note(log.value.decode(errors="replace")[-2000:])
         raise
 

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 # LB_WITH_..., as bits of one number
 FEATURES = (
     *("IPV6", "NAT", "DSR", "ANY_PORT", "SHARED", "RULES", "RESET_DOWN"),
-    *("PSEUDO", "APPS", "FRAGS"),
+    *("PSEUDO", "APPS"),
 )
 
 
@@ -59,7 +59,6 @@ def features(configuration: Configuration) -> int:
         any(pool.on_down is OnDown.RESET for pool in pools),
         bool(own),
         bool(configuration.apps),
-        any(nic.jumbo for nic in configuration.nics),
     )
     return sum(1 << bit for bit, used in enumerate(wanted) if used)
 
@@ -141,12 +140,6 @@ class Dataplane:
     def refresh_nics(self) -> list[str]:
         """Follow renamed NICs and changed MACs; returns the names of NICs that vanished."""
         return self._nics.refresh()
-
-    @property
-    def takes_fragments(self) -> bool:
-        """Whether frames may come in several buffers."""
-        path = self._program()
-        return path is not None and bool(_features_of(path) & 1 << FEATURES.index("FRAGS"))
 
     def explain(self, frame: bytes, ifindex: int, about: bytes = b"") -> Trial:
         """Try a frame that comes in by the NIC *ifindex*, on tables of its own; see Explainer."""
@@ -260,6 +253,7 @@ class Dataplane:
             "LB_PINS": f'"{self._pins / "tables"}"',
             "LB_TICK_SHIFT": self._clock.shift,
             **{f"LB_WITH_{name}": wanted >> bit & 1 for bit, name in enumerate(FEATURES)},
+            "LB_WITH_FRAGS": int(program.takes_fragments()),
             "LB_WITH_TRACE": 0,
             "LB_WITH_CAPTURE": 0,
         }

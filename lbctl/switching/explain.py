@@ -233,7 +233,8 @@ class Explainer:
         if not trace["reached"] or trace["service"] == abi.NONE:
             return None
         half = self._half("services", int(trace["buffer"]))
-        found = np.flatnonzero((half["role"] == Role.SERVICE) & (half["index"] == trace["service"]))
+        forward = np.isin(half["role"], (Role.SERVICE, Role.APP))
+        found = np.flatnonzero(forward & (half["index"] == trace["service"]))
         row: np.void | None = half[found[0]].copy() if len(found) else None
         return row
 

@@ -23,7 +23,7 @@ _WHY_NOT_NATIVE = {
     errno.EOPNOTSUPP: "its driver has no native XDP",
     errno.EINVAL: "its driver refuses native XDP as it is set up (LRO, queues or MTU?)",
     errno.ENOSPC: "it has fewer queues than native XDP needs",
-    errno.ERANGE: "its MTU, or its peer's, is too large for native XDP without --jumbo",
+    errno.ERANGE: "its MTU, or its peer's, is too large for native XDP",
     errno.ENOMEM: "its driver has too few queues or too little memory for native XDP",
 }
 

@@ -12,9 +12,12 @@ import json
 import logging
 import os
 import re
+import struct
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -131,14 +134,30 @@ def _build(order: dict[str, Any]) -> None:
         )
         for function, pin in order["pins"].items():
             Path(pin).unlink(missing_ok=True)
-            syscall.pin(_load(program, function, order["macros"]), Path(pin))
+            syscall.pin(_load(program, function), Path(pin))
 
 
-def _load(program: Any, function: str, macros: Mapping[str, int | str]) -> int:  # noqa: ANN401 - bcc
-    """Load one function; bcc cannot say that a program takes frames of several buffers."""
-    if macros.get("LB_WITH_FRAGS"):
-        code = program.dump_func(function)
-        return syscall.prog_load(code, function, flags=syscall.XDP_HAS_FRAGS)
+@cache
+def takes_fragments() -> bool:
+    """
+    Whether the kernel gives frames of several buffers to programs that ask for it (Linux 5.18).
+
+    All programs of an instance must ask alike, for a devmap is for one kind only.
+    """
+    leave = struct.pack("=BBhiBBhi", 0xB7, 0, 0, syscall.PASS, 0x95, 0, 0, 0)
+    try:
+        os.close(syscall.prog_load(leave, "lb_probe", flags=syscall.XDP_HAS_FRAGS))
+    except OSError:
+        return False
+    return True
+
+
+def _load(program: Any, function: str) -> int:  # noqa: ANN401 - of bcc
+    """Load one function.  bcc cannot ask for fragments, but tells best what is wrong."""
+    if takes_fragments():
+        with suppress(OSError):
+            code = program.dump_func(function)
+            return syscall.prog_load(code, function, flags=syscall.XDP_HAS_FRAGS)
     return int(program.load_func(function, program.XDP).fd)
 
 

@@ -26,13 +26,23 @@ PROGRAM = struct.pack("=BBhiBBhi", MOVE, RESULT, 0, syscall.PASS, EXIT, 0, 0, 0)
 
 def pass_everything(nics: Iterable[str]) -> None:
     """Give these NICs of the calling thread's namespace a program that passes every packet."""
-    try:
-        program = syscall.prog_load(PROGRAM, "testbed_pass")
-    except PermissionError as error:
-        raise LbctlError("loading a BPF program is not permitted; run it with `sudo`") from error
+    program = _load()
     try:
         with IPRoute() as netlink:
             for nic in nics:
                 netlink.link("set", index=socket.if_nametoindex(nic), xdp_fd=program)
     finally:
         os.close(program)
+
+
+def _load() -> int:
+    """Load it so that jumbo frames may come, where the kernel has them (Linux 5.18)."""
+    try:
+        try:
+            return syscall.prog_load(PROGRAM, "testbed_pass", flags=syscall.XDP_HAS_FRAGS)
+        except PermissionError:
+            raise
+        except OSError:
+            return syscall.prog_load(PROGRAM, "testbed_pass")
+    except PermissionError as error:
+        raise LbctlError("loading a BPF program is not permitted; run it with `sudo`") from error

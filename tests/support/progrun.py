@@ -64,7 +64,6 @@ POOLS = {
 PROGRAMS = {
     "pseudo": {"pseudo": [{"name": "lb0", "addresses": ["203.0.113.254"]}]},
     "apps": {"apps": [{"name": "voip", "vips": ["203.0.113.7:1/udp"]}]},
-    "frags": {"nics": [{"name": "eth0", "jumbo": True}]},
 }
 ALL = (*POOLS, *PROGRAMS)
 

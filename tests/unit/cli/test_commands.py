@@ -17,12 +17,12 @@ VIP = Vip.parse("203.0.113.10:443/tcp")
 CHANGES = [
     (
         "attach eth1",
-        call.attach(("eth1",), "auto", jumbo=False),
+        call.attach(("eth1",), "auto"),
         "eth1: attached, native mode, program 938c70b5e007bfbb",
     ),
     (
         "attach eth1 eth2 --mode generic",
-        call.attach(("eth1", "eth2"), "generic", jumbo=False),
+        call.attach(("eth1", "eth2"), "generic"),
         "eth1: attached, native mode, program 938c70b5e007bfbb",
     ),
     ("detach eth1", call.detach(("eth1",)), "eth1: detached"),
