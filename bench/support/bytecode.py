@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 
 from lbctl.shared import syscall
+from lbctl.switching import program
 
 # opcodes: <linux/bpf.h>
 _MOVE, _MOVE_REGISTER, _ADD, _ADD_REGISTER = 0xB7, 0xBF, 0x07, 0x0F
@@ -22,11 +23,17 @@ def _map(register: int, descriptor: int) -> bytes:
     return _instruction(_LOAD64, register, _MAP_FD, 0, descriptor) + _instruction(0)
 
 
+def _loaded(code: bytes, name: str) -> int:
+    """Load it of the same kind as the switch's programs: tables of programs are for one only."""
+    flags = syscall.XDP_HAS_FRAGS if program.takes_fragments() else 0
+    return syscall.prog_load(code, name, flags=flags)
+
+
 def floor(cut: int = 0) -> int:
     """Load the program to compare with: transmits, and before that cuts *cut* bytes off."""
     trim = _instruction(_MOVE, 2, value=-cut) + _instruction(_CALL, value=_ADJUST_TAIL)
     code = (trim if cut else b"") + _instruction(_MOVE, 0, value=syscall.TX) + _instruction(_EXIT)
-    return syscall.prog_load(code, "floor")
+    return _loaded(code, "floor")
 
 
 def redirect(exits: int, key: int, macs: bytes) -> int:
@@ -43,7 +50,7 @@ def redirect(exits: int, key: int, macs: bytes) -> int:
     head += _instruction(_MOVE_REGISTER, 4, 2) + _instruction(_ADD, 4, value=14)
     head += _instruction(_JUMP_GREATER_REGISTER, 4, 3, len(body) // 8)
     passed = _instruction(_MOVE, 0, value=syscall.PASS) + _instruction(_EXIT)
-    return syscall.prog_load(head + body + passed, "redirect")
+    return _loaded(head + body + passed, "redirect")
 
 
 def sink(counter: int) -> int:

@@ -3,7 +3,7 @@
  * Stage: arrive.  Which NIC is this, and is the frame for it?
  *
  * In:  the context.
- * Out: pkt->in_nic.
+ * Out: pkt->in_nic, pkt->out_nic.
  *
  * A bridge floods frames whose station it has not learnt, and a NIC may be promiscuous: a frame
  * for another MAC that was balanced all the same would go in circles.
@@ -20,6 +20,7 @@ static __always_inline int lb_arrive(struct xdp_md *ctx, struct lb_packet *pkt)
 	if (unlikely(!nic || (void *)(eth + 1) > pkt->data_end))
 		return LB_TO_KERNEL;
 	pkt->in_nic = nic->slot % LB_NICS_MAX;
+	pkt->out_nic = pkt->in_nic; /* of what is answered */
 	if ((*(__u32 *)eth->destination ^ *(__u32 *)nic->mac) |
 	    (*(__u16 *)(eth->destination + 4) ^ *(__u16 *)(nic->mac + 4)))
 		return LB_TO_KERNEL_OTHER_MAC;

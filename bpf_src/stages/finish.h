@@ -116,8 +116,6 @@ static __always_inline int lb_finish(struct xdp_md *ctx, struct lb_packet *pkt, 
 	int action = XDP_DROP;
 
 	if (likely(lb_is(verdict, LB_KIND_SENT | LB_KIND_ANSWERED))) {
-		if (lb_is(verdict, LB_KIND_ANSWERED))
-			pkt->out_nic = pkt->in_nic;
 		action = lb_leave(pkt);
 		if (unlikely(action != XDP_TX && action != XDP_REDIRECT)) {
 			action = XDP_DROP;
