@@ -53,8 +53,8 @@ class PseudoKeeper:
         self.interfaces.ensure(configuration)
         for pseudo in configuration.pseudo:
             if found := device.find(self._owner, pseudo.name):
-                self._detach_former(found.inner.name, found.inner.index)
-                self._dataplane.attach_pseudo(found.inner.name, found.outer.mac)
+                self._detach_former(found.inner.name, found.inner.ifindex)
+                self._dataplane.attach_pseudo(found.inner.name)
         self.interfaces.refresh(configuration)
 
     def trim(self, configuration: Configuration) -> None:

@@ -124,10 +124,10 @@ class Dataplane:
         """Attach one NIC; see Nics.attach.  `ensure` must have been called."""
         return self._nics.attach(nic, self._capture.program if self._capture else self._plain())
 
-    def attach_pseudo(self, inner: str, station: bytes) -> AttachedNic:
-        """Attach the switch's end of a pseudo interface; *station*: the other end's MAC."""
+    def attach_pseudo(self, inner: str) -> AttachedNic:
+        """Attach the switch's end of a pseudo interface."""
         present = self._capture.program if self._capture else self._plain()
-        return self._nics.attach(Nic(name=inner, mode=Mode.NATIVE), present, station)
+        return self._nics.attach(Nic(name=inner, mode=Mode.NATIVE), present, pseudo=True)
 
     def detach(self, name: str) -> None:
         """Take the program off one NIC."""

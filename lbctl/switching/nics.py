@@ -27,12 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AttachedNic:
-    """
-    A NIC with our program; *warning* says why it is slower than asked for, if it is.
-
-    *mac*: of the frames that are for it.  Of a pseudo interface this is the switch's end, and that
-    MAC the other end's, for programs know no other.
-    """
+    """A NIC with our program; *warning* says why it is slower than asked for, if it is."""
 
     name: str
     ifindex: int
@@ -65,20 +60,17 @@ class Nics:
         """The attached NIC of that name."""
         return next((nic for nic in self._nics.values() if nic.name == name), None)
 
-    def attach(self, nic: Nic, program: Path, station: bytes = b"") -> AttachedNic:
+    def attach(self, nic: Nic, program: Path, *, pseudo: bool = False) -> AttachedNic:
         """
         Attach the program pinned as *program*; a NIC that has it already is left as it is.
 
-        *station*: of the switch's end of a pseudo interface: the MAC that its frames are for.
+        *pseudo*: it is the switch's end of a pseudo interface.
 
         Raises NotFound without such a NIC, Conflict where another program sits on it, LbctlError
         where the driver does not take the mode that is insisted on.
         """
         link = links.read(nic.name)
-        if station:
-            link = replace(link, mac=station)
         if link.ifindex in self._nics:
-            self._follow_mac(link)
             return self._same_mode(nic, self._nics[link.ifindex])
         if link.ifindex >= abi.IFINDEX_MAX:
             raise LbctlError(
@@ -87,7 +79,7 @@ class Nics:
             )
         if link.xdp_program:
             raise Conflict(links.foreign(link))
-        slot = self._free_slot(nic.name, pseudo=bool(station))
+        slot = self._free_slot(nic.name, pseudo=pseudo)
         self._register(link, slot)
         try:
             descriptor, mode, warning = links.create(link, nic.mode, program)
@@ -138,15 +130,10 @@ class Nics:
                 vanished.append(nic.name)
                 continue
             link = links.read(index=ifindex)
-            self._follow_mac(replace(link, mac=nic.mac) if nic.is_pseudo else link)
+            if (link.name, link.mac) != (nic.name, nic.mac):
+                self._nics[ifindex] = replace(nic, name=link.name, mac=link.mac)
+                self._register(link, nic.slot)
         return vanished
-
-    def _follow_mac(self, link: Link) -> None:
-        """Have packets know a NIC by its name and MAC as they are now."""
-        nic = self._nics[link.ifindex]
-        if (link.name, link.mac) != (nic.name, nic.mac):
-            self._nics[link.ifindex] = replace(nic, name=link.name, mac=link.mac)
-            self._register(link, nic.slot)
 
     def close(self) -> None:
         """Let go of the descriptors; the pins keep the links."""
@@ -166,13 +153,10 @@ class Nics:
                 self._tables["nics"][int(path.name)] = 0
                 continue
             slot = int(self._tables["nics"]["slot"][link.ifindex])
-            mac = link.mac
-            if slot >= abi.PSEUDO_FIRST:
-                mac = self._tables["nics"]["mac"][link.ifindex].tobytes()
             mode = links.mode_of(link.ifindex)
             self._links[link.ifindex] = descriptor
             self._nics[link.ifindex] = AttachedNic(
-                link.name, link.ifindex, mode, links.tag_of(descriptor), slot, mac
+                link.name, link.ifindex, mode, links.tag_of(descriptor), slot, link.mac
             )
 
     def _same_mode(self, nic: Nic, attached: AttachedNic) -> AttachedNic:
