@@ -17,6 +17,7 @@ import os
 import select
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lbctl.control.routing.mirror import KernelMirror
@@ -28,6 +29,7 @@ from lbctl.control.routing.records import Event, Kind, Link, Neighbor, Nud, Rout
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
+    from lbctl.control.routing.records import IPNetwork
     from lbctl.control.routing.snapshot import NeighborKey
     from lbctl.model import IPAddress
     from lbctl.shared.routing import RoutingTable
@@ -61,9 +63,10 @@ class RoutingDaemon:
     ) -> None:
         self._mirror = KernelMirror(table, attached)
         self._on_link = on_link or (lambda _: None)
-        self._news = (
-            threading.Condition()
-        )  # guards what follows; notified when the thread has seen a change
+        self.on_routes: Callable[[], None] = lambda: None  # hears that `routes` has changed
+        self._told = 0  # the revision of the routes that it has heard of
+        # Guards what follows; notified when the thread has seen a change.
+        self._news = threading.Condition()
         self._stale: set[Kind] = set()
         self._react_at = 0.0
         self._settle = SETTLE
@@ -119,9 +122,8 @@ class RoutingDaemon:
         with self._news:
             self._resync(EVERYTHING)
             while True:
-                found = {
-                    host: obstacle(self._mirror.kernel, self._mirror.slots, host) for host in hosts
-                }
+                kernel, slots = self._mirror.kernel, self._mirror.slots
+                found = {host: obstacle(kernel, slots, host) for host in hosts}
                 missing = {item.neighbor for item in found.values() if item and item.neighbor}
                 left = deadline - time.monotonic()
                 if not missing or left <= 0:
@@ -138,6 +140,11 @@ class RoutingDaemon:
             asked[key] = now
             self._mirror.ask(Request(Verb.USE, key))
 
+    def routes(self) -> dict[IPNetwork, bool]:
+        """The prefixes of the switch's table, and whether it can send there now."""
+        with self._news:
+            return self._mirror.writer.routes()
+
     def routes_view(self) -> list[dict[str, Any]]:
         """The routes as `lbctl route list` shows them."""
         with self._news:
@@ -152,8 +159,8 @@ class RoutingDaemon:
     def warnings(self) -> list[str]:
         """What keeps back-ends from being reached now, and routes out of the table."""
         with self._news:
-            hosts = self._mirror.writer.destinations()
-            found = (obstacle(self._mirror.kernel, self._mirror.slots, host) for host in hosts)
+            kernel, slots = self._mirror.kernel, self._mirror.slots
+            found = (obstacle(kernel, slots, h) for h in self._mirror.writer.destinations())
             return [
                 *(item.text for item in found if item),
                 *self._mirror.writer.failures,
@@ -194,14 +201,17 @@ class RoutingDaemon:
             for request in self._mirror.keeper.due(time.monotonic()):
                 self._mirror.ask(request)
             changed, self._links_changed = self._links_changed, []
+            told, self._told = self._told, self._mirror.writer.revision
         for name in dict.fromkeys(changed):
-            self._tell(name)
+            self._tell(name, partial(self._on_link, name))
+        if told != self._told:
+            self._tell("routes", self.on_routes)
 
-    def _tell(self, name: str) -> None:
+    def _tell(self, what: str, listener: Callable[[], None]) -> None:
         try:
-            self._on_link(name)
+            listener()
         except Exception:
-            log.exception("routing daemon: %s: its change could not be dealt with", name)
+            log.exception("routing daemon: %s: its change could not be dealt with", what)
 
     def _timeout(self) -> float:
         """Milliseconds until something is due."""

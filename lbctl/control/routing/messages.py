@@ -16,6 +16,7 @@ from pyroute2.netlink.rtnl.ifinfmsg import IFF_LOWER_UP, IFF_UP
 from pyroute2.netlink.rtnl.rtmsg import RTNH_F_DEAD, RTNH_F_LINKDOWN
 
 from lbctl.control.routing.records import USABLE, Hop, Kind, Link, Neighbor, Nud, Record, Route
+from lbctl.pseudo.device import is_outer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +29,10 @@ TABLE_MAIN, TABLE_LOCAL = 254, 255
 UNICAST, LOCAL = rt_type["unicast"], rt_type["local"]
 BLOCKED = {rt_type[name] for name in ("blackhole", "unreachable", "prohibit", "throw")}
 ANYWHERE = {AF_INET: "0.0.0.0", AF_INET6: "::"}  # noqa: S104 - a prefix, nothing is bound
+OF_LINKS = (
+    *("IFLA_ADDRESS", "IFLA_IFNAME", "IFLA_MTU"),
+    *("IFLA_IFALIAS", "IFLA_LINK", "IFLA_LINK_NETNSID"),
+)
 OF_HOPS = ("RTA_GATEWAY", "RTA_VIA", "RTA_ENCAP_TYPE")
 OF_ROUTES = (
     *OF_HOPS,
@@ -54,11 +59,13 @@ def _mac(text: str | None) -> bytes:
 def _link(message: Message) -> Link | None:
     if message["family"] != AF_UNSPEC:  # a bridge tells of its ports, not of links
         return None
-    found = _attributes(message, "IFLA_ADDRESS", "IFLA_IFNAME", "IFLA_MTU")
+    found = _attributes(message, *OF_LINKS)
     up = message["flags"] & IFF_UP and message["flags"] & IFF_LOWER_UP
     mac = _mac(found.get("IFLA_ADDRESS")) if message["ifi_type"] == ETHERNET else b""
     name, mtu = found.get("IFLA_IFNAME", ""), found.get("IFLA_MTU", 0)
-    return Link(message["index"], name, mac, mtu, bool(up))
+    pseudo = is_outer(found.get("IFLA_IFALIAS", "")) and "IFLA_LINK_NETNSID" not in found
+    inner = found.get("IFLA_LINK", 0) if pseudo else 0
+    return Link(message["index"], name, mac, mtu, bool(up), inner)
 
 
 def _hop(ifindex: int, flags: int, found: dict[str, Any]) -> Hop:
@@ -86,7 +93,7 @@ def _route(message: Message) -> Route | None:
     prefix = ip_network((found.get("RTA_DST", ANYWHERE[family]), message["dst_len"]))
     metrics = found.get("RTA_METRICS")
     mtu = metrics.get_attr("RTAX_MTU") if metrics else None
-    hops = _hops(message, found) if kind == UNICAST else ()
+    hops = _hops(message, found) if kind in (UNICAST, LOCAL) else ()
     return Route(prefix, hops, found.get("RTA_PRIORITY", 0), mtu or 0, local)
 
 

@@ -87,7 +87,7 @@ class KernelMirror:
     def _remember_table(self, routing: Routing) -> None:
         """Learn MACs from the table: another process may have known them when it ended."""
         for address, hop in self.writer.resolved():
-            way = routing.way_to(address)
+            way = None if routing.is_own(address) else routing.way_to(address)
             if way and way.hop and self.slots.get(way.hop.ifindex) == hop.nic:
                 key = (way.hop.ifindex, way.hop.gateway or address)
                 self._remembered.setdefault(key, hop.destination_mac)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lbctl.control.routing.records import Nud
 from lbctl.control.routing.snapshot import is_station
+from lbctl.control.routing.translation import own_hop
 from lbctl.shared.abi import NextHopState
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Obstacle(NamedTuple):
 def obstacle(kernel: Snapshot, slots: Mapping[int, int], address: IPAddress) -> Obstacle | None:
     """What keeps packets of the switch from reaching that address; None: nothing does."""
     if kernel.routing.is_own(address):
-        return Obstacle(f"{address} is an address of this switch itself; name another host")
+        return _obstacle_at_home(kernel, slots, address)
     way = kernel.routing.way_to(address)
     if way is None:
         via = "via GATEWAY"
@@ -44,6 +45,26 @@ def obstacle(kernel: Snapshot, slots: Mapping[int, int], address: IPAddress) -> 
         prefix = way.route.prefix
         return Obstacle(f"{address}: the route {prefix} forbids it; see `ip route list {prefix}`")
     return _obstacle_on_link(kernel, slots, address, way, way.hop)
+
+
+def _obstacle_at_home(
+    kernel: Snapshot, slots: Mapping[int, int], address: IPAddress
+) -> Obstacle | None:
+    """What keeps packets of the switch from reaching an address of the switch itself."""
+    hop = own_hop(kernel.routing, slots, address)
+    if hop.state is NextHopState.RESOLVED:
+        return None
+    home, itself = kernel.routing.home(address), f"{address} is an address of this switch itself"
+    if hop.state is NextHopState.UNRESOLVED and home:
+        return Obstacle(f"{itself}, on {home.name}, which is down; `ip link set {home.name} up`")
+    if home is None or home.ifindex in slots or not is_station(home.mac):
+        return Obstacle(f"{itself}; name another host")
+    if home.inner:
+        return Obstacle(f"{itself}, on {home.name}, whose other end is not attached; try again")
+    return Obstacle(
+        f"{itself}, on {home.name}, and no attached NIC is on that network; "
+        f"attach one that is, or name another host"
+    )
 
 
 def _obstacle_on_link(
@@ -102,7 +123,7 @@ def _users(
     """Which back-ends and prefixes are reached through which neighbor."""
     users: dict[NeighborKey, list[str]] = {}
     for address in sorted(destinations, key=_order):
-        way = kernel.routing.way_to(address)
+        way = None if kernel.routing.is_own(address) else kernel.routing.way_to(address)
         if way and way.hop and way.hop.ifindex in slots:
             key = (way.hop.ifindex, way.hop.gateway or address)
             users.setdefault(key, []).append(f"back-end {address}")

@@ -45,13 +45,18 @@ FIXED = Nud.NOARP | Nud.PERMANENT
 
 
 class Link(NamedTuple):
-    """A NIC; `up` means administratively up and with a carrier; `mac` is empty but on Ethernet."""
+    """
+    A NIC; `up` means administratively up and with a carrier; `mac` is empty but on Ethernet.
+
+    `inner`: if this is a pseudo interface, the ifindex of its end that is the switch's.
+    """
 
     ifindex: int
     name: str
     mac: bytes
     mtu: int
     up: bool
+    inner: int = 0
 
 
 class Hop(NamedTuple):
@@ -65,7 +70,11 @@ class Hop(NamedTuple):
 
 
 class Route(NamedTuple):
-    """A route of the main or local table; without hops it forbids (blackhole and its kin)."""
+    """
+    A route of the main or local table; without hops it forbids (blackhole and its kin).
+
+    The hop of a local one says which NIC has the address.
+    """
 
     prefix: IPNetwork
     hops: tuple[Hop, ...]

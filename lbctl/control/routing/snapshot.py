@@ -7,19 +7,19 @@ works out what the switch should know of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, NamedTuple
 
-from lbctl.control.routing.records import Link, Neighbor, Route
+from lbctl.control.routing.records import IPNetwork, Link, Neighbor, Route
 from lbctl.model import IPAddress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from lbctl.control.routing.records import Hop, IPNetwork
+    from lbctl.control.routing.records import Hop
 
 MAC_SIZE = 6
 NO_MAC = bytes(MAC_SIZE)
@@ -52,10 +52,14 @@ class Routing:
         return hop.carrier and link is not None and link.up
 
     def _way(self, route: Route) -> Way | None:
-        """The first live hop, else the first that the kernel would use, else none."""
+        """
+        The first live hop, else the first that the kernel would use, else none.
+
+        One that leads out by a pseudo interface leads into the switch, which must not follow it.
+        """
         if not route.hops:
             return Way(route, None, alive=True)
-        hops = [hop for hop in route.hops if not hop.dead]
+        hops = [h for h in route.hops if not h.dead and h.ifindex not in self._pseudo]
         alive = next(filter(self._alive, hops), None)
         return Way(route, alive or hops[0], alive is not None) if hops else None
 
@@ -80,6 +84,51 @@ class Routing:
             table = tables[prefix.version].setdefault(bits, {})
             table[int(prefix.network_address) >> bits] = way
         return {version: sorted(table.items()) for version, table in tables.items()}
+
+    @cached_property
+    def _pseudo(self) -> frozenset[int]:
+        return frozenset(index for index, link in self.links.items() if link.inner)
+
+    @cached_property
+    def _homes(self) -> dict[IPAddress, int]:
+        """The NIC of each own address; if several have it, a pseudo interface before others."""
+        found: dict[IPAddress, int] = {}
+        for route in self.routes:
+            if route.local and route.hops and route.prefix.num_addresses == 1:
+                address, index = route.prefix.network_address, route.hops[0].ifindex
+                if address not in found or index in self._pseudo:
+                    found[address] = index
+        return found
+
+    def home(self, address: IPAddress) -> Link | None:
+        """The NIC that has this address of the switch itself."""
+        return self.links.get(self._homes.get(address, 0))
+
+    @cached_property
+    def _on_link(self) -> list[tuple[IPNetwork, int]]:
+        """Prefixes whose hosts are on a link itself, the longest first."""
+        found = [
+            (route.prefix, hop.ifindex)
+            for route in self.routes
+            if not route.local and not _is_link_local(route.prefix)
+            for hop in route.hops
+            if hop.gateway is None and not hop.encapsulated
+        ]
+        return sorted(found, key=lambda item: -item[0].prefixlen)
+
+    def beside(self, address: IPAddress, nics: Collection[int]) -> Link | None:
+        """
+        The NIC of *nics* that is on the same network as another one, which has that address.
+
+        One that is up before others, then by the longest prefix.
+        """
+        links = [
+            link
+            for prefix, index in self._on_link
+            if index in nics and address in prefix and prefix.prefixlen
+            if (link := self.links.get(index)) and is_station(link.mac)
+        ]
+        return next((link for link in links if link.up), links[0] if links else None)
 
     @cached_property
     def own(self) -> list[IPNetwork]:

@@ -8,6 +8,9 @@ A prefix leads to the hop of its gateway.  A connected prefix leads to a hop tha
 and each of its neighbors with a known MAC on a NIC of ours has a host route of its own.  So does
 each address of the switch itself, to a hop that stays unresolved: what is for the switch is the
 kernel's, even if a default route covers it.
+
+A destination may be the switch itself all the same.  An address of a pseudo interface is behind the
+switch's end of that; one of a NIC without a program is on the network of an attached NIC.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from lbctl.control.routing.records import Hop
-    from lbctl.control.routing.snapshot import Snapshot, Way
+    from lbctl.control.routing.snapshot import Routing, Snapshot, Way
 
 HopKey = tuple[int, str, int]  # ifindex, address of the neighbor ("" for none), MTU of the route
 FORBIDDEN: HopKey = (0, "forbidden", 0)
@@ -152,14 +155,31 @@ class _Translation:
         return self.table.routes.get(prefix) == OWN
 
     def destination(self, address: IPAddress) -> None:
-        """The way to a back-end."""
+        """The way to a back-end, or into a pseudo interface."""
+        if self.kernel.routing.is_own(address):
+            self.table.destinations[address] = own_hop(self.kernel.routing, self.slots, address)
+            return
         way = self.kernel.routing.way_to(address)
-        if way is None or way.hop is None or self.kernel.routing.is_own(address):
+        if way is None or way.hop is None:
             self.table.destinations[address] = NO_ROUTE_HOP
             return
         neighbor = way.hop.gateway or address
         self.name(way, way.hop, neighbor)
         self.table.destinations[address] = self.next_hop(way, way.hop, neighbor)
+
+
+def own_hop(routing: Routing, slots: Mapping[int, int], address: IPAddress) -> NextHop:
+    """How a packet gets from the switching processors to an address of the switch itself."""
+    home = routing.home(address)
+    if home is None or home.ifindex in slots or not is_station(home.mac):
+        return NO_ROUTE_HOP
+    exit_ = routing.links.get(home.inner) if home.inner else routing.beside(address, slots)
+    if exit_ is None:
+        return NO_ROUTE_HOP
+    if exit_.ifindex not in slots:
+        return NOT_ATTACHED_HOP
+    state = NextHopState.RESOLVED if home.up and exit_.up else NextHopState.UNRESOLVED
+    return NextHop(slots[exit_.ifindex], home.mac, exit_.mac, min(home.mtu, exit_.mtu), state)
 
 
 def wanted(kernel: Snapshot, slots: Mapping[int, int], destinations: Iterable[IPAddress]) -> Wanted:

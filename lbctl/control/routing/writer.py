@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from lbctl.control.routing.translation import (
+    OWN,
     Change,
     DeleteRoute,
     HopKey,
@@ -43,6 +44,7 @@ class TableWriter:
         self._table = table
         self._dirty = True  # connections have not yet been told of a changed route
         self.held = Table()
+        self.revision = 0  # of the prefixes and the hops that they lead to
         self.failures: list[str] = []
 
     def destinations(self) -> dict[IPAddress, int]:
@@ -55,6 +57,13 @@ class TableWriter:
             hop = self._table.next_hop(index)
             if hop.state is NextHopState.RESOLVED:
                 yield address, hop
+
+    def routes(self) -> dict[IPNetwork, bool]:
+        """The prefixes that lead to others, and whether packets find their way there now."""
+        resolved = {
+            key for key, hop in self.held.hops.items() if hop.state is NextHopState.RESOLVED
+        }
+        return {prefix: key in resolved for prefix, key in self.held.routes.items() if key != OWN}
 
     def read(self) -> None:
         """Find out anew what the table holds, for another process may have filled it."""
@@ -87,6 +96,7 @@ class TableWriter:
         self.failures = list(failures.values())
 
     def _carry_out(self, change: Change, indices: dict[IPAddress, int]) -> None:
+        self.revision += not isinstance(change, SetDestination)
         match change:
             case SetHop(key, hop):
                 self._table.set_next_hop(self._table.gateway(key), hop)
