@@ -20,13 +20,16 @@ import click
 from lbctl import __version__
 from lbctl.control import advice, host, logs, sockets
 from lbctl.control.api import create_app
+from lbctl.control.broker import Broker, listening, path_beside
 from lbctl.control.controller import Controller
 from lbctl.control.endpoints import metrics
 from lbctl.control.health.dsr import VipRoutes
+from lbctl.control.interface_daemon import InterfaceDaemon
 from lbctl.control.journal import Journal
 from lbctl.control.notify import keep_alive, notify
 from lbctl.control.page import create_page
 from lbctl.control.preflight.survey import KernelSurvey
+from lbctl.control.processors.keeper import Processors
 from lbctl.control.routing_daemon import RoutingDaemon
 from lbctl.control.server import Events, Listener, serve
 from lbctl.control.store import Store
@@ -94,9 +97,16 @@ def run(options: Options) -> None:
         supervisor = Supervisor(Counts(dataplane), journal, routes=routes)
         supervisor.wake, controller.watch = controller.on_news, supervisor
         controller.preflight.survey = KernelSurvey()
+        interfaces = InterfaceDaemon(options.name, dataplane.attached, controller.routing.routes)
+        controller.nics.pseudo.interfaces = interfaces
+        controller.routing.on_routes = interfaces.follow
+        broker = controller.programs = Broker(controller)
         cleanup.callback(controller.stop)
         controller.start()
-        listeners = list(_listeners(options, controller, cleanup))
+        processors = Processors(options.state_dir, options.name, journal.tell)
+        processors.resume()
+        listeners = list(_listeners(options, controller, processors, cleanup))
+        apps = cleanup.enter_context(listening(path_beside(options.socket)))
         push = cleanup.enter_context(sockets.push_socket(options.push)) if options.push else None
         watch = WarningWatch(partial(advice.by_name, controller), journal.tell)
         events = Events(
@@ -104,7 +114,7 @@ def run(options: Options) -> None:
             on_stopping=lambda: _say_stopping(controller),
             on_address=controller.on_address,
             on_hour=controller.on_hour,
-            beside=(lambda: supervisor.run(push), watch.run, keep_alive),
+            beside=(lambda: supervisor.run(push), lambda: broker.run(apps), watch.run, keep_alive),
         )
         asyncio.run(serve(listeners, events))
 
@@ -120,8 +130,11 @@ def _controller(name: str, dataplane: Dataplane, store: Store) -> Controller:
     return controller
 
 
-def _listeners(options: Options, controller: Controller, cleanup: ExitStack) -> Iterator[Listener]:
+def _listeners(
+    options: Options, controller: Controller, processors: Processors, cleanup: ExitStack
+) -> Iterator[Listener]:
     app = create_app(controller)
+    app.state.processors = processors
     yield Listener(cleanup.enter_context(sockets.unix_socket(options.socket)), app)
     if tcp := options.tcp:
         gate = sockets.TokenGate(app, tcp.token)
