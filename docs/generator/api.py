@@ -36,6 +36,8 @@ words are wrong, 403, 404, 409 where something exists already or is in use, 422 
 TITLES = {
     "switch": "The switch",
     "pools": "Pools, VIPs and back-ends",
+    "programs": "Programs on the switch",
+    "cpu": "Processors",
     "traffic": "Packets and connections",
     "supervision": "Health and load",
     "explain": "Explain",

@@ -62,6 +62,16 @@ pools:
 agents:
   - address: 10.0.1.11:8407
     key_file: /etc/lbctl/agent.key
+pseudo:
+  - name: lb0
+    addresses:
+      - 203.0.113.1/32
+apps:
+  - name: voip
+    vips:
+      - 203.0.113.20:5060/udp
+    user: voip
+    on_exit: drop
 settings:
   timeouts:
     established: 7200"""
@@ -70,7 +80,8 @@ ADDRESSES = """\
 A VIP is `ADDRESS:PORT/PROTOCOL`, with `tcp` or `udp`; port `*` stands for every port of the
 address. A server is `ADDRESS:PORT`. IPv6 addresses stand in brackets, and then the whole in quotes.
 Addresses must be unicast, and neither loopback nor link-local. A prefix is `198.51.100.0/24`, or an
-address."""
+address. An address of an interface is `203.0.113.1/32`, with the length of its prefix, or without
+one if it is alone."""
 
 CHECKS = """\
 Key `health` of a pool. Key `check` says which kind it is: `tcp`, `http`, `https`, `udp`, `icmp`,
@@ -87,6 +98,9 @@ PARTS: tuple[tuple[str, type[model.Model], str], ...] = (
     ("Passive", model.Passive, "Key `passive` of a pool; `{}` takes all as it stands here."),
     ("Balance", model.Balance, "Key `balance` of a pool. Shares are 0 to 1."),
     ("Agent", model.Agent, "An entry of `agents`."),
+    ("Pseudo interface", model.Pseudo, "An entry of `pseudo`."),
+    ("Network application", model.App, "An entry of `apps`."),
+    ("Processor", model.Processor, "An entry of `processors`."),
     ("Settings", model.Settings, "Key `settings`."),
     ("Timeouts", model.Timeouts, "Key `timeouts` of the settings: seconds without a packet."),
 )

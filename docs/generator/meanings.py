@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from generator.program_meanings import PROGRAMS
+
 # Class, then key: what it is for, and how it may look in YAML.
 MEANINGS: dict[str, dict[str, tuple[str, str]]] = {
     "Configuration": {
@@ -11,6 +13,18 @@ MEANINGS: dict[str, dict[str, tuple[str, str]]] = {
         "agents": (
             "Who tells the load of servers.",
             "[{address: 10.0.1.11:8407, key_file: /etc/lbctl/agent.key}]",
+        ),
+        "pseudo": (
+            "What programs on the switch use like a NIC.",
+            "[{name: lb0, addresses: [203.0.113.1/32]}]",
+        ),
+        "apps": (
+            "Programs on the switch with packet buffers of their own.",
+            "[{name: voip, vips: [203.0.113.20:5060/udp]}]",
+        ),
+        "processors": (
+            "Which CPUs do what; nothing: that is left as the machine has it.",
+            "[{name: fast, cpus: [2, 3], nics: [eth1]}]",
         ),
         "settings": ("What holds for the whole switch.", "{timeouts: {established: 7200}}"),
     },
@@ -26,7 +40,10 @@ MEANINGS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Pool": {
         "name": ("What commands call it.", "web"),
-        "vips": ("What clients connect to. No VIP can be in two pools.", "[203.0.113.10:80/tcp]"),
+        "vips": (
+            "What clients connect to. A VIP has one pool, or one application.",
+            "[203.0.113.10:80/tcp]",
+        ),
         "forward": (
             (
                 "`nat`: MAC, address and port are rewritten, and replies come back through the "
@@ -187,6 +204,7 @@ MEANINGS: dict[str, dict[str, tuple[str, str]]] = {
             "[10.0.1.11:8080]",
         ),
     },
+    **PROGRAMS,
     "Settings": {
         "timeouts": ("When connections are forgotten. See [timeouts](#timeouts).", "{udp: 30}"),
         "resource_manager": (

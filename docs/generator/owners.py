@@ -104,7 +104,7 @@ OWNERS: dict[str, Owner] = {
         "switching processors, each packet that is sent on",
     ),
     "nics": Owner(
-        "The NICs that have a switching processor.",
+        "The NICs that have a switching processor, and the switch's ends of pseudo interfaces.",
         "ifindex",
         "32768",
         lambda _: 32768,
@@ -118,6 +118,15 @@ OWNERS: dict[str, Owner] = {
         lambda _: 64,
         "control processor, when a NIC is attached or detached",
         "switching processors, when a packet leaves by another NIC than it came by",
+    ),
+    "apps": Owner(
+        "Where packets for an application go: its AF_XDP socket of that NIC and queue. A place "
+        "empties by itself when the socket is closed.",
+        "(application x 64 + slot of the NIC) x 64 + queue",
+        "32 x 64 x 64",
+        lambda _: 32 * 64 * 64,
+        "control processor, when an application starts, hangs, or runs again",
+        "switching processors, packets for an application",
     ),
     "verdicts": Owner(
         "Packets and bytes by verdict and NIC.",

@@ -52,8 +52,14 @@ KINDS = {
     syscall.ARRAY: "array, mapped",
     syscall.LPM_TRIE: "LPM trie",
     syscall.DEVMAP: "devmap",
+    syscall.XSKMAP: "XSKMAP",
 }
-VALUES = {"displacements": "`u64`", "routes": "`u32`: index of a next hop", "exits": "`u32`"}
+VALUES = {
+    "displacements": "`u64`",
+    "routes": "`u32`: index of a next hop",
+    "exits": "`u32`",
+    "apps": "`u32`: a socket",
+}
 INNER = {"lb_connection_set": ("lb_connection",), "lb_control": ("lb_hash_keys",)}
 SHOWN_ELSEWHERE = {"lb_verdict": "verdicts.md"}
 MIB, KIB = 1 << 20, 1 << 10

@@ -22,12 +22,21 @@ SECTIONS = {
         "preflight": Entry(
             "lbctl.cli.preflight:preflight", "Look for all that keeps packets from arriving."
         ),
+        "cpu": Entry("lbctl.cli.cpu:cpu", "CPUs: which of them do what, and nothing else."),
     },
     "Services": {
         "pool": Entry("lbctl.cli.pool:pool", "Pools: VIPs and the back-ends behind them."),
         "vip": Entry("lbctl.cli.vip:vip", "VIPs: what clients connect to."),
         "backend": Entry("lbctl.cli.backend:backend", "Back-ends: the servers of a pool."),
         "agent": Entry("lbctl.cli.agent:agent", "Load agents: who tells how busy servers are."),
+    },
+    "Programs on the switch": {
+        "pseudo": Entry(
+            "lbctl.cli.pseudo:pseudo", "Pseudo interfaces: what programs here use like a NIC."
+        ),
+        "app": Entry(
+            "lbctl.cli.app:app", "Network applications: programs with packet buffers of their own."
+        ),
     },
     "What goes on": {
         "health": Entry("lbctl.cli.health:health", "Health: what the checks of back-ends found."),

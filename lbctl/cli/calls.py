@@ -10,9 +10,10 @@ import getpass
 import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from lbctl import __version__
-from lbctl.errors import BY_EXIT_CODE, LbctlError
+from lbctl.errors import BY_EXIT_CODE, LbctlError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,6 +83,19 @@ def who() -> str:
         name = f"uid {os.getuid()}"
     # What a header can carry.
     return "".join(c if c.isascii() and c.isprintable() else "?" for c in name)
+
+
+def path_of(*parts: str) -> str:
+    """
+    Make a path of names.
+
+    The daemon takes %2F for a slash, and libraries take dots away: such a name would address
+    another thing.
+    """
+    for part in parts:
+        if not part.strip(".") or "/" in part:
+            raise UsageError(f"{part!r} is not a name; use letters, digits, '.', '_' and '-'")
+    return "/".join(["/v1", *(quote(part, safe="") for part in parts)])
 
 
 def _text(value: object) -> str | list[str]:

@@ -10,7 +10,20 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic_core import to_jsonable_python
 
-from lbctl.model import Agent, AnyCheck, Balance, Check, Model, Passive, Pool, Rule, Settings
+from lbctl.model import (
+    Agent,
+    AnyCheck,
+    App,
+    Balance,
+    Check,
+    Model,
+    Passive,
+    Pool,
+    Processor,
+    Pseudo,
+    Rule,
+    Settings,
+)
 
 if TYPE_CHECKING:
     Row = dict[str, Any]
@@ -23,6 +36,13 @@ CHECKS: dict[str, type[Check]] = {
 }
 # What an export has only where it is not as usual.
 OPTIONAL = ("on_down", "health", "passive", "balance", "quorum", "panic", "backup", "rules")
+# What an export has only where there are any; their entries are told where not as usual.
+PARTS: dict[str, type[Model]] = {
+    "agents": Agent,
+    "pseudo": Pseudo,
+    "apps": App,
+    "processors": Processor,
+}
 
 
 def unusual(kind: type[Model], data: Row) -> Row:
@@ -55,13 +75,13 @@ def policy(pool: Row) -> Row:
 
 
 def compact(configuration: Row) -> Row:
-    """The same configuration without policies and agents that are as usual."""
+    """The same configuration without policies, agents and programs that are as usual."""
     short = {**configuration}
     short["pools"] = [_pool(pool) for pool in configuration["pools"]]
     short["settings"] = _settings(configuration["settings"])
-    agents = short.pop("agents", [])
-    if agents:
-        short["agents"] = [unusual(Agent, agent) for agent in agents]
+    for part, kind in PARTS.items():
+        if found := short.pop(part, []):
+            short[part] = [unusual(kind, one) for one in found]
     return short
 
 

@@ -78,6 +78,22 @@ class Client(Shown):
         return SERVER.convert(value, param, ctx)
 
 
+class Interface(Shown):
+    """An address of an interface, with the length of its prefix, if it is not a host's own."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Read the word as the model does; gives how the API writes it."""
+        from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415
+
+        from lbctl.control.validation import usage_error  # noqa: PLC0415
+        from lbctl.model import InterfaceText  # noqa: PLC0415
+
+        try:
+            return str(TypeAdapter(InterfaceText).validate_python(value))
+        except ValidationError as err:
+            self.fail(str(usage_error(err.errors())), param, ctx)
+
+
 class Server(Shown):
     """A back-end with its weight."""
 
@@ -166,20 +182,46 @@ class Number(click.FloatRange):
         return number
 
 
-class PoolName(Shown):
-    """A pool, by name; whether it exists the daemon knows."""
+class NumberOr(Shown):
+    """A number in a range, or the one *word* that stands for none."""
+
+    def __init__(self, word: str, least: int, most: int) -> None:
+        super().__init__(f"N|{word}")
+        self.word = word
+        self.numbers = click.IntRange(least, most)
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | str:
+        """Read the number, or leave the word."""
+        if value == self.word:
+            return self.word
+        number: int = self.numbers(value, param, ctx)
+        return number
+
+
+class Known(Shown):
+    """
+    A thing, by name; whether it exists the daemon knows.
+
+    *method*: of the client, which lists them.
+    """
+
+    def __init__(self, metavar: str, method: str) -> None:
+        super().__init__(metavar)
+        self.method = method
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        """Offer the pools, if a daemon answers."""
+        """Offer those there are, if a daemon answers."""
         del param
         from lbctl.cli.client import connect  # noqa: PLC0415
 
         root = ctx.find_root()
         with suppress(LbctlError):
             client = root.obj or connect(root.params["name"], root.params["socket"], patience=1)
-            return starting((pool["name"] for pool in client.pools()), incomplete)
+            return starting((row["name"] for row in getattr(client, self.method)()), incomplete)
         return []
 
 
@@ -201,12 +243,18 @@ def starting(words: Iterable[str], incomplete: str) -> list[CompletionItem]:
     return [CompletionItem(word) for word in words if word.startswith(incomplete)]
 
 
-POOL = PoolName("POOL")
-BACKUP = PoolName("POOL|none")
+POOL = Known("POOL", "pools")
+BACKUP = Known("POOL|none", "pools")
+APP = Known("APP", "apps")
+PSEUDO = Known("NAME", "pseudo_interfaces")
 SCHEDULER = SchedulerName("Scheduler")
-NEW_POOL = Shown("NAME")
+NEW = Shown("NAME")
 NIC = NicName("IFACE")
+NIC_OR_ALL = NicName("IFACE|all")
+QUEUE_OR_ALL = NumberOr("all", 0, 63)
+MTU_OR_AUTO = NumberOr("auto", 1280, 65535)
 VIP = Parsed("ADDR:PORT/PROTO", "Vip")
 SERVER = Parsed("ADDR:PORT", "SocketAddress")
 WEIGHTED_SERVER = Server("ADDR:PORT[,weight=N]")
 CLIENT = Client("ADDR[:PORT]")
+INTERFACE = Interface("ADDR[/LENGTH]")

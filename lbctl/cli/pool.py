@@ -8,7 +8,7 @@ import click
 
 from lbctl.cli import pool_options, pool_tables, render
 from lbctl.cli.options import example, force_option, output_option
-from lbctl.cli.parameters import NEW_POOL, POOL, VIP
+from lbctl.cli.parameters import NEW, POOL, VIP
 
 if TYPE_CHECKING:
     from lbctl.cli.client import Client
@@ -28,7 +28,7 @@ def pool() -> None:
         "--check http,path=/healthz,interval=1,fall=2 --passive on --scheduler least-load",
     )
 )
-@click.argument("name", type=NEW_POOL)
+@click.argument("name", type=NEW)
 @click.option("--vip", "vips", type=VIP, multiple=True, required=True, help="May be repeated.")
 @pool_options.settings
 @force_option

@@ -102,6 +102,17 @@ NICS = (
     Column("PACKETS", "packets", right=True),
     Column("DROPS", "drops", right=True),
 )
+PSEUDO_AT_A_GLANCE = (
+    Column("PSEUDO", "name"),
+    Column("ADDRESSES", "addresses"),
+    Column("STATE", "state"),
+)
+APPS_AT_A_GLANCE = (
+    Column("APP", "name"),
+    Column("VIPS", "vips"),
+    Column("STATE", "state"),
+    Column("PACKETS", "packets", right=True),
+)
 ROUTES = (
     Column("PREFIX", "prefix"),
     Column("NEXT-HOP", "next_hop"),
@@ -149,7 +160,16 @@ def status(data: Row) -> list[Block]:
     )
     warnings = [f"warning: {line}" for line in data["warnings"]]
     nics = Table(NICS, data["nics"], "no NIC is attached")
-    return [Fields(pairs), nics, *([Lines(warnings)] if warnings else [])]
+    programs = (
+        Table(PSEUDO_AT_A_GLANCE, data["pseudo"], ""),
+        Table(APPS_AT_A_GLANCE, data["apps"], ""),
+    )
+    return [
+        Fields(pairs),
+        nics,
+        *(table for table in programs if table.rows),
+        *([Lines(warnings)] if warnings else []),
+    ]
 
 
 def vips(data: list[Row]) -> list[Block]:

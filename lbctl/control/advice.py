@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 from lbctl.control.journal import iso
 from lbctl.control.master import wanted_share
+from lbctl.control.nic_keeper import PSEUDO
 from lbctl.control.preflight.inspection import standing
-from lbctl.model import Mode, State
+from lbctl.model import Mode, OnExit, State
+from lbctl.pseudo.device import inner_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +32,7 @@ def by_name(controller: Controller) -> dict[str, str]:
     plain = (
         *_nics(controller),
         *_pools(controller),
+        *_programs(controller),
         *_captures(controller),
         *controller.routing.warnings(),
     )
@@ -76,6 +79,29 @@ def _pools(controller: Controller) -> Iterator[str]:
             yield f"pool {pool.name} has no active back-end; {_cure(pool)}"
         else:
             yield from _served(controller, pool)
+
+
+def _programs(controller: Controller) -> Iterator[str]:
+    """Pseudo interfaces that are not there, and applications that do nothing."""
+    attached = {nic.name for nic in controller.dataplane.attached()}
+    for pseudo in controller.configuration.pseudo:
+        if inner_name(pseudo.name) not in attached:
+            gone = f"it has vanished; restart lbctld, or `lbctl pseudo remove {pseudo.name}`"
+            why = controller.nics.refusals.get(PSEUDO, gone)
+            yield f"pseudo interface {pseudo.name} is missing: {why}"
+    for app in controller.configuration.apps:
+        state = controller.programs.running(app.name)
+        if state is None or state.pid is None:
+            if app.on_exit is not OnExit.KERNEL:
+                yield (
+                    f"app {app.name} does not run, so that nobody serves its VIPs; "
+                    f"`lbctl app show {app.name}` says how to start it"
+                )
+        elif state.hung:
+            yield (
+                f"app {app.name} hangs: it does not look at packets that wait for it; "
+                f"see `lbctl app show {app.name}`"
+            )
 
 
 def _captures(controller: Controller) -> Iterator[str]:

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+from lbctl.control.program_answers import (  # noqa: TC001 - pydantic reads them
+    AppStatus,
+    PseudoStatus,
+)
 from lbctl.model import (
     AnyCheck,
     Balance,
@@ -82,6 +86,8 @@ class Status(Model):
     connections: ConnectionUse
     pools: int
     backends: BackendStates
+    pseudo: tuple[PseudoStatus, ...]
+    apps: tuple[AppStatus, ...]
     warnings: tuple[str, ...]
 
 

@@ -20,11 +20,13 @@ from lbctl import __version__
 from lbctl.control import answers
 from lbctl.control.endpoints import (
     capture,
+    cpu,
     explain,
     metrics,
     page,
     pools,
     preflight,
+    programs,
     supervision,
     switch,
     traffic,
@@ -70,7 +72,18 @@ def create_app(controller: Controller) -> FastAPI:
     app.state.controller = controller
     app.state.metrics = metrics.Metrics(controller)
     app.include_router(metrics.router)
-    for module in (switch, pools, traffic, supervision, page, explain, capture, preflight):
+    for module in (
+        switch,
+        pools,
+        programs,
+        traffic,
+        supervision,
+        page,
+        explain,
+        capture,
+        preflight,
+        cpu,
+    ):
         app.include_router(module.router, prefix="/v1")
     for kind, handler in HANDLERS.items():
         app.add_exception_handler(kind, handler)

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lbctl.control import schedulers
+from lbctl.control import program_checks, schedulers
 from lbctl.errors import Conflict, LbctlError, NotFound
 from lbctl.model import Backend, Configuration, Nic, Pool, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from lbctl.model import Agent, SocketAddress, Vip
+    from lbctl.model import Agent, App, SocketAddress, Vip
 
 
 def pool_of(configuration: Configuration, name: str) -> Pool:
@@ -39,7 +39,14 @@ def backend_of(pool: Pool, address: SocketAddress) -> Backend:
 def put_nics(configuration: Configuration, nics: Iterable[Nic]) -> Configuration:
     """Attach *nics*, or give them another mode."""
     wanted = {nic.name: nic for nic in (*configuration.nics, *nics)}
-    return _with(configuration, nics=tuple(wanted.values()))
+    of_pseudo = program_checks.ends(configuration)
+    for name in wanted:
+        if name in of_pseudo:
+            raise Conflict(
+                f"NIC {name!r} belongs to pseudo interface {of_pseudo[name]!r}, which is served "
+                f"already; see `lbctl pseudo show {of_pseudo[name]}`"
+            )
+    return replaced(configuration, nics=tuple(wanted.values()))
 
 
 def remove_nics(configuration: Configuration, names: Iterable[str]) -> Configuration:
@@ -48,15 +55,21 @@ def remove_nics(configuration: Configuration, names: Iterable[str]) -> Configura
     for name in dict.fromkeys(names):
         if left.pop(name, None) is None:
             raise NotFound(f"NIC {name!r} is not attached; see `lbctl status`")
-    return _with(configuration, nics=tuple(left.values()))
+        for app in configuration.apps:
+            if name in app.nics:
+                raise Conflict(
+                    f"NIC {name!r} is one that app {app.name!r} receives from; first change that "
+                    f"with `lbctl app set {app.name} --nic all`, or name others"
+                )
+    return replaced(configuration, nics=tuple(left.values()))
 
 
 def add_pool(configuration: Configuration, pool: Pool) -> Configuration:
     """Add *pool* with all it holds."""
     if configuration.pool(pool.name):
         raise Conflict(f"pool {pool.name!r} exists already; change it with `lbctl pool set`")
-    _refuse_taken(configuration, pool)
-    return _with(configuration, pools=(*configuration.pools, pool))
+    refuse_taken(configuration, pool)
+    return replaced(configuration, pools=(*configuration.pools, pool))
 
 
 def change_pool(
@@ -74,7 +87,7 @@ def set_pool(configuration: Configuration, name: str, fields: Mapping[str, Any])
     """Give the pool *name* other values in *fields*."""
     pool = pool_of(configuration, name)
     changed = Pool(**{**dict(pool), **fields})
-    _refuse_taken(configuration, changed)
+    refuse_taken(configuration, changed)
     return _with_pool(configuration, changed)
 
 
@@ -87,7 +100,7 @@ def remove_pool(configuration: Configuration, name: str) -> Configuration:
                 f"pool {name!r} serves for pool {pool.name!r}; change that first, see "
                 f"`lbctl pool show {pool.name}`"
             )
-    return _with(configuration, pools=tuple(p for p in configuration.pools if p is not gone))
+    return replaced(configuration, pools=tuple(p for p in configuration.pools if p is not gone))
 
 
 def add_vip(configuration: Configuration, name: str, vip: Vip) -> Configuration:
@@ -153,7 +166,7 @@ def add_agent(configuration: Configuration, agent: Agent) -> Configuration:
             f"agent {agent.address} exists already; "
             f"remove it first with `lbctl agent remove {agent.address}`"
         )
-    return _with(configuration, agents=(*configuration.agents, agent))
+    return replaced(configuration, agents=(*configuration.agents, agent))
 
 
 def remove_agent(configuration: Configuration, address: SocketAddress) -> Configuration:
@@ -161,7 +174,7 @@ def remove_agent(configuration: Configuration, address: SocketAddress) -> Config
     left = tuple(agent for agent in configuration.agents if agent.address != address)
     if len(left) == len(configuration.agents):
         raise NotFound(f"there is no agent {address}; see `lbctl agent list`")
-    return _with(configuration, agents=left)
+    return replaced(configuration, agents=left)
 
 
 def check(configuration: Configuration) -> None:
@@ -170,6 +183,7 @@ def check(configuration: Configuration) -> None:
         schedulers.is_dynamic(str(pool.scheduler))  # raises where there is none of that name
         if any(vip.port == 0 for vip in pool.vips):
             _refuse_same_host(pool)
+    program_checks.check(configuration)
 
 
 def _refuse_same_host(pool: Pool) -> None:
@@ -183,14 +197,27 @@ def _refuse_same_host(pool: Pool) -> None:
             )
 
 
-def _refuse_taken(configuration: Configuration, pool: Pool) -> None:
-    for other in configuration.pools:
-        for vip in other.vips:
-            if other.name != pool.name and vip in pool.vips:
-                raise Conflict(
-                    f"VIP {vip} belongs to pool {other.name!r}; "
-                    f"take it from there with `lbctl vip remove {other.name} {vip}`"
-                )
+def refuse_taken(configuration: Configuration, owner: Pool | App) -> None:
+    """Refuse VIPs of *owner* that another pool or application has; the line says who."""
+    for pool in configuration.pools:
+        for vip in _shared(pool, owner):
+            raise Conflict(
+                f"VIP {vip} belongs to pool {pool.name!r}; "
+                f"take it from there with `lbctl vip remove {pool.name} {vip}`"
+            )
+    for app in configuration.apps:
+        for vip in _shared(app, owner):
+            rest = f"set {app.name} --remove-vip {vip}" if app.vips[1:] else f"remove {app.name}"
+            raise Conflict(
+                f"VIP {vip} belongs to app {app.name!r}; take it from there with `lbctl app {rest}`"
+            )
+
+
+def _shared(one: Pool | App, other: Pool | App) -> tuple[Vip, ...]:
+    """The VIPs that both have, if they are not the same."""
+    if type(one) is type(other) and one.name == other.name:
+        return ()
+    return tuple(vip for vip in one.vips if vip in other.vips)
 
 
 def _with_state(backend: Backend, states: Mapping[SocketAddress, State]) -> Backend:
@@ -199,10 +226,11 @@ def _with_state(backend: Backend, states: Mapping[SocketAddress, State]) -> Back
     return Backend(**{**dict(backend), "state": states[backend.address]})
 
 
-def _with(configuration: Configuration, **fields: object) -> Configuration:
+def replaced(configuration: Configuration, **fields: object) -> Configuration:
+    """The same configuration with other values in *fields*."""
     return Configuration(**{**dict(configuration), **fields})
 
 
 def _with_pool(configuration: Configuration, pool: Pool) -> Configuration:
     pools = tuple(pool if p.name == pool.name else p for p in configuration.pools)
-    return _with(configuration, pools=pools)
+    return replaced(configuration, pools=pools)

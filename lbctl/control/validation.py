@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from lbctl.errors import UsageError
 from lbctl.model import NAME
+from lbctl.model.processors import PROCESSOR_NAME
+from lbctl.model.programs import APP_NAME, PSEUDO_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,6 +32,8 @@ DEMANDS = {  # kinds of errors that pydantic describes in the words of Python
     "float_type": "a number",
     "float_parsing": "a number",
 }
+# Patterns of names, and how long one may be; some of them are the same.
+NAMES = {NAME: 63, APP_NAME: 63, PROCESSOR_NAME: 31, PSEUDO_NAME: 13}
 SENTENCES = {
     "missing": "is missing",
     "extra_forbidden": "there is no such key; check its spelling",
@@ -74,8 +78,8 @@ def _text(error: Mapping[str, Any]) -> str:
     if kind == "value_error":  # raised by the model, in its own words
         return message.removeprefix("Value error, ")
     shown = _shown(error.get("input"))
-    if context.get("pattern") == NAME:
-        return f"{shown} is not a name; use at most 63 letters, digits, '.', '_' and '-'"
+    if most := NAMES.get(context.get("pattern", "")):
+        return f"{shown} is not a name; use at most {most} letters, digits, '.', '_' and '-'"
     demand = DEMANDS.get(kind) or message.removeprefix("Input should be ")
     start = "must be " if demand != message else ""
     return f"{start}{demand[0].lower()}{demand[1:]}, not {shown}"

@@ -10,7 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from lbctl import __version__
-from lbctl.control import answers
+from lbctl.control import answers, program_views
 from lbctl.control.advice import warnings
 from lbctl.control.edits import pool_of
 from lbctl.control.master import served_at
@@ -51,6 +51,8 @@ def status(controller: Controller) -> answers.Status:
         ),
         pools=len(configuration.pools),
         backends=answers.BackendStates(**{state.value: states[state] for state in State}),
+        pseudo=program_views.pseudo(controller),
+        apps=program_views.apps(controller),
         warnings=warnings(controller),
     )
 

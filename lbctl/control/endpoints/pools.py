@@ -123,7 +123,7 @@ def remove_pool(control: Control, who: Who, name: str) -> answers.Changed:
 
 @router.get("/vips")
 def vips(control: Control) -> list[answers.VipStatus]:
-    """All VIPs."""
+    """The VIPs of all pools; those of network applications are with these."""
     return views.vips(control)
 
 

@@ -9,6 +9,7 @@ from pydantic import Discriminator, Field, Tag
 
 from lbctl.control import answers, views
 from lbctl.control.endpoints.common import Control, Force, Forced, Who, changed
+from lbctl.control.program_checks import require_users
 from lbctl.control.validation import ONE, SEVERAL
 from lbctl.errors import NotFound
 from lbctl.model import Configuration, Model, Nic
@@ -104,6 +105,8 @@ def apply(
     control: Control, who: Who, wanted: Configuration, options: Annotated[ApplyOptions, Query()]
 ) -> answers.Changed:
     """Make the switch do what the body says: all of it or nothing."""
+    if not options.force:
+        require_users(control.configuration, wanted)
     if options.dry_run:
         return changed(control.diff(wanted))
     return changed(control.apply(wanted, who, force=options.force))
@@ -112,6 +115,7 @@ def apply(
 @router.post("/configuration/diff")
 def diff(control: Control, wanted: Configuration) -> answers.Changes:
     """What would change if the body were applied."""
+    require_users(control.configuration, wanted)
     return answers.Changes(changes=control.diff(wanted).changes)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 
 from lbctl.cli.transport import Stream
+from tests.unit.cli import cpu_answers, program_answers
 
 BACKENDS = [
     {
@@ -154,6 +155,7 @@ EXPLANATION = {
 }
 CHANGED = {"generation": 8, "changes": ["+ pool web", "~ settings: timeout udp 60 -> 30"]}
 ANSWERS = {
+    **program_answers.ANSWERS,
     "status": {
         "name": "default",
         "version": "0.1.0",
@@ -172,6 +174,8 @@ ANSWERS = {
         "connections": {"used": 12, "size": 65536},
         "pools": 1,
         "backends": {"active": 1, "draining": 1, "down": 0, "maintenance": 0},
+        "pseudo": [program_answers.PSEUDO],
+        "apps": [program_answers.APP],
         "warnings": ["NIC eth2 is not attached; run `lbctl attach eth2`"],
     },
     "attach": [{"name": "eth1", "mode": "native", "program_tag": "938c70b5e007bfbb"}],
@@ -359,4 +363,5 @@ ANSWERS = {
     },
     "capture": nullcontext(Stream(200, {}, [])),
     "stop_capture": {"number": 7, "who": "alice", "captured": 12, "missed": 0},
+    **cpu_answers.ANSWERS,
 }

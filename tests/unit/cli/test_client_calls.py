@@ -151,6 +151,28 @@ CALLS = [
         {"after": "0", "wait": "2.5", "kind": "health"},
         None,
     ),
+    Case(lambda c: c.pseudo_interfaces(), "GET", "/v1/pseudo", {}, None),
+    Case(lambda c: c.pseudo_interface("lb0"), "GET", "/v1/pseudo/lb0", {}, None),
+    Case(lambda c: c.add_pseudo({"name": "lb0"}), "POST", "/v1/pseudo", {}, {"name": "lb0"}),
+    Case(
+        lambda c: c.set_pseudo("lb0", {"mtu": None}),
+        "PATCH",
+        "/v1/pseudo/lb0",
+        {},
+        {"mtu": None},
+    ),
+    Case(lambda c: c.remove_pseudo("lb0"), "DELETE", "/v1/pseudo/lb0", {}, None),
+    Case(lambda c: c.apps(), "GET", "/v1/apps", {}, None),
+    Case(lambda c: c.app("voip"), "GET", "/v1/apps/voip", {}, None),
+    Case(lambda c: c.add_app({"name": "voip"}), "POST", "/v1/apps", {}, {"name": "voip"}),
+    Case(
+        lambda c: c.set_app("voip", {"user": "voip"}),
+        "PATCH",
+        "/v1/apps/voip",
+        {},
+        {"user": "voip"},
+    ),
+    Case(lambda c: c.remove_app("voip"), "DELETE", "/v1/apps/voip", {}, None),
 ]
 every_call = pytest.mark.parametrize("case", CALLS, ids=lambda case: f"{case.method} {case.path}")
 

@@ -129,7 +129,8 @@ def test_schema(run):
     """
     schema = json.loads(run("validate", "--schema").stdout)
 
-    assert {"version", "nics", "pools", "agents", "settings"} == set(schema["properties"])
+    parts = {"version", "nics", "pools", "agents", "pseudo", "apps", "processors", "settings"}
+    assert parts == set(schema["properties"])
     assert "string" == schema["$defs"]["Backend"]["properties"]["address"]["type"]
 
 

@@ -48,6 +48,12 @@ NIC   MODE      PROGRAM           PACKETS  DROPS
 eth1  native    938c70b5e007bfbb  1234567      3
 eth2  detached  -                       0      0
 
+PSEUDO  ADDRESSES                       STATE
+lb0     203.0.113.1/32,2001:db8::1/128  up
+
+APP   VIPS                   STATE    PACKETS
+voip  203.0.113.20:5060/udp  running     1209
+
 warning: NIC eth2 is not attached; run `lbctl attach eth2`
 """,
     "pool list": """\

@@ -77,6 +77,7 @@ class Tables:
 
     def service_index(self, vip: Vip) -> int | None:
         vips = [service.vip for service in self.services]
+        vips += self.programs.vips if self.programs else ()
         return vips.index(vip) if vip in vips else None
 
     def backend_index(self, vip: Vip, address: SocketAddress) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -30,7 +31,7 @@ def asked(client, plane, monkeypatch):
         return cases.case(frame, action=syscall.DROP, finish={"verdict": "DROP_INTERNAL"}).trial
 
     plane.explain = explain
-    plane.nics["eth0"].mac = cases.NIC.mac
+    plane.nics["eth0"] = replace(plane.nics["eth0"], mac=cases.NIC.mac)
     kernel = SimpleNamespace(way_to=lambda _: None)
     monkeypatch.setattr("lbctl.control.explaining.arrival.NetworkKernel", lambda: kernel)
     return SimpleNamespace(post=client.post, given=given)

@@ -10,6 +10,8 @@ from tests.unit.control.fakes import configured, web
 WEB = web(1, 2)
 OTHER_VIP = "203.0.113.11:80/tcp"
 SPARE, AGENT = {"name": "spare"}, {"address": "10.0.1.11:9777", "kind": "orca"}
+LB0 = {"name": "lb0", "addresses": ["203.0.113.1/32"]}
+VOIP = {"name": "voip", "vips": ["203.0.113.20:5060/udp"]}
 RULES = [{"clients": "198.51.100.0/24", "pool": "spare"}]
 INSTEAD = {"on_down": "reset", "quorum": 1, "panic": 0.5, "backup": "spare", "rules": RULES}
 CASES = {
@@ -60,7 +62,7 @@ CASES = {
     "the order of pools": (
         {"pools": [WEB, {"name": "dns"}]},
         {"pools": [{"name": "dns"}, WEB]},
-        ["~ order of NICs, pools or agents"],
+        ["~ order of NICs, pools, agents, programs or processors"],
     ),
     "a check comes": (
         {"pools": [WEB]},
@@ -134,7 +136,74 @@ CASES = {
     "the order of agents": (
         {"agents": [AGENT, {**AGENT, "address": "10.0.1.12:9777"}]},
         {"agents": [{**AGENT, "address": "10.0.1.12:9777"}, AGENT]},
-        ["~ order of NICs, pools or agents"],
+        ["~ order of NICs, pools, agents, programs or processors"],
+    ),
+    "pseudo interfaces": (
+        {"pseudo": [LB0, {"name": "lb1", "addresses": ["203.0.113.9"]}]},
+        {
+            "pseudo": [
+                {"name": "lb0", "addresses": ["203.0.113.2/32", "2001:db8::1/64"], "mtu": 1400},
+                {"name": "lb2", "addresses": ["203.0.113.9"]},
+            ]
+        },
+        [
+            "- pseudo lb1",
+            "~ pseudo lb0: mtu none -> 1400",
+            "- pseudo lb0: address 203.0.113.1/32",
+            "+ pseudo lb0: address 203.0.113.2/32",
+            "+ pseudo lb0: address 2001:db8::1/64",
+            "+ pseudo lb2",
+        ],
+    ),
+    "apps": (
+        {"apps": [VOIP, {"name": "old", "vips": ["203.0.113.53:53/udp"]}]},
+        {
+            "apps": [
+                {
+                    "name": "voip",
+                    "vips": ["203.0.113.20:5061/udp"],
+                    "queues": [0, 1],
+                    "on_exit": "kernel",
+                    "hung_after": 0.5,
+                },
+                {"name": "new", "vips": ["203.0.113.53:53/udp"]},
+            ]
+        },
+        [
+            "- app old",
+            "~ app voip: queues none -> 0, 1",
+            "~ app voip: on_exit reset -> kernel",
+            "~ app voip: hung_after 5 -> 0.5",
+            "- app voip: vip 203.0.113.20:5060/udp",
+            "+ app voip: vip 203.0.113.20:5061/udp",
+            "+ app new",
+        ],
+    ),
+    "the order in an app": (
+        {"apps": [{**VOIP, "vips": [*VOIP["vips"], OTHER_VIP]}]},
+        {"apps": [{**VOIP, "vips": [OTHER_VIP, *VOIP["vips"]]}]},
+        ["~ app voip: order of vips"],
+    ),
+    "the order of apps": (
+        {"apps": [VOIP, {"name": "new", "vips": [OTHER_VIP]}]},
+        {"apps": [{"name": "new", "vips": [OTHER_VIP]}, VOIP]},
+        ["~ order of NICs, pools, agents, programs or processors"],
+    ),
+    "processors": (
+        {"processors": [{"name": "one", "cpus": [1]}, {"name": "two", "cpus": [2]}]},
+        {
+            "processors": [
+                {"name": "two", "cpus": [2, 3], "nics": ["eth0"], "polling": "busy"},
+                {"name": "three", "cpus": [1], "role": "control"},
+            ]
+        },
+        [
+            "- processor one",
+            "~ processor two: cpus 2 -> 2, 3",
+            "~ processor two: nics none -> eth0",
+            "~ processor two: polling interrupt -> busy",
+            "+ processor three",
+        ],
     ),
     "where the resource manager runs": (
         {},

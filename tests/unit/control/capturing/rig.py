@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import struct
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -80,7 +81,7 @@ class Dataplane(fakes.Dataplane):
 
     def attach(self, nic: Nic) -> None:
         super().attach(nic)
-        self.nics[nic.name].mac = MAC
+        self.nics[nic.name] = replace(self.nics[nic.name], mac=MAC)
 
     def new_capture(self) -> Capture:
         self._do("new_capture")

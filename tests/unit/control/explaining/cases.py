@@ -9,6 +9,7 @@ import numpy as np
 from lbctl.control.explaining.case import Case
 from lbctl.control.explaining.headers import decode
 from lbctl.control.explaining.names import Names
+from lbctl.control.program_state import NothingRuns
 from lbctl.control.standing import NOTHING_FOUND
 from lbctl.model import Configuration, SocketAddress, Vip
 from lbctl.shared import abi, syscall
@@ -40,17 +41,21 @@ REPLY = frames.tcp(SERVER, CLIENT, "SA", way=frames.from_server(SERVER))
 PLAIN = {"service": abi.NONE, "server": abi.NONE, "backend": abi.NONE, "connection": abi.NONE}
 
 
-def names(configuration=CONFIGURATION):
-    """The names of one pool with two back-ends, whose indices are 1 and 2; the service's is 5."""
-    table = SimpleNamespace(
-        backends=lambda: RECORDS, service_index=lambda vip: 5 if vip == WEB else None
-    )
+def names(configuration=CONFIGURATION, programs=None):
+    """
+    The names of one pool with two back-ends, whose indices are 1 and 2; the service's is 5.
+
+    That of an application's VIP is 6.
+    """
+    numbers = {WEB: 5} | {vip: 6 for app in configuration.apps for vip in app.vips}
+    table = SimpleNamespace(backends=lambda: RECORDS, service_index=numbers.get)
     plane = SimpleNamespace(attached=lambda: [NIC], configuration=table)
     return Names(
         SimpleNamespace(
             configuration=configuration,
             master=SimpleNamespace(standings=NOTHING_FOUND),
             dataplane=plane,
+            programs=programs or NothingRuns(),
         )
     )
 

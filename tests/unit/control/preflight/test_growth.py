@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from lbctl.control.preflight import backend_checks, growth, pool_checks
+from lbctl.control.preflight import backend_checks, growth, pool_checks, program_checks
 from lbctl.control.preflight.facts import Growth
 from lbctl.shared.abi import Verdict
 from tests.unit.control import fakes
@@ -172,6 +172,7 @@ def test_explanations_are_checks_that_there_are():
     A misspelt one would say everything twice.
     """
     checks = [*backend_checks.CHECKS, *pool_checks.POOL_CHECKS, *pool_checks.ROOM_CHECKS]
+    checks += program_checks.APP_CHECKS
 
     assert set(growth.EXPLAINED_BY.values()) <= {c.__name__.replace("_", "-") for c in checks}
     assert growth.EXPLAINED_BY.keys() <= growth.TROUBLE.keys()

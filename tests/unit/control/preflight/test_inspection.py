@@ -13,6 +13,7 @@ import pytest
 from lbctl.control.preflight import inspection
 from lbctl.control.preflight.facts import Answer, Link, Nic, Way
 from lbctl.control.preflight.inspection import NIC_CHECKS, SAID, Preflight, inspect, standing
+from lbctl.control.preflight.program_facts import Pseudo
 from lbctl.control.preflight.survey import Surroundings
 from lbctl.model import State
 from lbctl.shared.abi import NextHopState, Verdict
@@ -55,6 +56,12 @@ class Survey:
             rp_filter=0,
         )
         return replace(nic, **self.spoilt.get(asked.name, {}))
+
+    def pseudo(self, wanted):
+        """The pseudo interfaces."""
+        link = Link("lb0", 9, up=True, carrier=True, mtu=1500)
+        fine = {"offloads": frozenset({"rx-gro"}), "without_rule": ()}
+        return [Pseudo(one.name, link, **fine) for one in wanted]
 
     def surroundings(self, hosts):
         """The ways to hosts."""
