@@ -26,6 +26,7 @@ NAMES = (
     "server_dies",
     "load_shift",
     "health",
+    "interrupts",
 )
 
 

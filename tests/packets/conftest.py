@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from uuid import uuid4
 
 import pytest
+from pyroute2 import IPRoute, netns
 
-from tests.support.progrun import ALL, SharedClock, machine
+from tests.support.progrun import ALL, LOOPBACK, SharedClock, machine
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +36,22 @@ def switch(machines):
     machine = machines()
     machine.reset()
     return machine
+
+
+@pytest.fixture(scope="module")
+def loopback():
+    """
+    The loopback device of a namespace that is entered: test runs say that packets come by it.
+    """
+    name = f"lbl-{uuid4().hex[:8]}"
+    netns.create(name)
+    try:
+        netns.pushns(name)
+        try:
+            with IPRoute() as ip:
+                ip.link("set", index=LOOPBACK, state="up")
+            yield name
+        finally:
+            netns.popns()
+    finally:
+        netns.remove(name)

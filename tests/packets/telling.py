@@ -6,13 +6,15 @@ from lbctl.control.explaining import explanation
 from lbctl.control.explaining.arrival import Way
 from lbctl.control.explaining.questions import Protocol, read_question
 from lbctl.control.master import Master
+from lbctl.control.program_state import NothingRuns
 from lbctl.control.standing import Standing, Standings
 from lbctl.control.transition import Publications
 from lbctl.model import Configuration, State, Timeouts
+from lbctl.shared.programs import AppService, Programs
 from lbctl.switching.nics import AttachedNic
 from tests.packets.world import WEB4
 from tests.support import frames
-from tests.support.progrun import INSIDE, LOOPBACK, MACS, OUTSIDE, mac_bytes
+from tests.support.progrun import INSIDE, LOOPBACK, MACS, OUTSIDE, PROGRAM, mac_bytes
 
 CLIENT, VIP, SERVER, SECOND = WEB4.client, WEB4.vip, WEB4.server, WEB4.second
 WEB = {
@@ -21,7 +23,7 @@ WEB = {
     "backends": [{"address": SERVER}],
     "table_size": 101,
 }
-NAMES = {"outside": OUTSIDE, "inside": INSIDE}
+NAMES = {"outside": OUTSIDE, "inside": INSIDE, "lb0-s": PROGRAM}
 ROUTER = "198.51.100.1"
 
 
@@ -46,7 +48,7 @@ class Plane:
         self.switch, self.configuration = switch, switch.configuration
 
     def attached(self):
-        """Two NICs, both of which are the loopback device."""
+        """Two NICs and a pseudo interface, all of which are the loopback device."""
         return [
             AttachedNic(name, 100 + slot, "native", "", slot, mac_bytes(MACS[slot]))
             for name, slot in NAMES.items()
@@ -61,10 +63,11 @@ class Plane:
 class Told:
     """A controller that has published what a test wants."""
 
-    def __init__(self, switch, *pools, down=(), **host):
+    def __init__(self, switch, *pools, down=(), apps=(), pseudo=(), **host):
         self.switch, self.dataplane, self.master = switch, Plane(switch), Master()
-        self.publications = Publications()
-        self.configuration = Configuration.model_validate({"pools": [WEB | p for p in pools]})
+        self.publications, self.programs = Publications(), NothingRuns()
+        parts = {"pools": [WEB | pool for pool in pools], "apps": apps, "pseudo": pseudo}
+        self.configuration = Configuration.model_validate(parts)
         self.publish(down, host)
 
     def publish(self, down=(), host=None):
@@ -81,7 +84,13 @@ class Told:
             return self.switch.host(str(address), **(host or {}))
 
         services = self.master.services(self.configuration, hop)
-        self.switch.configuration.publish(services, Timeouts(), 1)
+        programs = Programs(
+            tuple(AppService(app.vips, app.on_exit) for app in self.configuration.apps),
+            self.switch.pseudo(
+                *(str(i.ip) for one in self.configuration.pseudo for i in one.addresses)
+            ),
+        )
+        self.switch.configuration.publish(services, Timeouts(), 1, programs=programs)
 
     def ask(self, *words, nic=None, **more):
         """Explain a packet in words."""

@@ -27,6 +27,8 @@ def test_a_new_connection(switch):
         "pool": "web",
         "vip": f"{VIP}/tcp",
         "backend": SERVER,
+        "app": None,
+        "pseudo": None,
         "connection": None,
         "rewritten": {
             "destination_mac": {"before": MACS[OUTSIDE], "after": frames.server_mac(SERVER)},

@@ -14,23 +14,39 @@ from scapy.layers.inet6 import ICMPv6PacketTooBig, IPv6
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
+from lbctl.model import OnExit, Vip
+from lbctl.netif import sockets
 from lbctl.shared import syscall
 from lbctl.shared.abi import Verdict
+from lbctl.shared.programs import AppService, Programs
 from tests.packets.world import DNS4, DNS6, WEB4, WEB6, Talk, establish
 from tests.support import frames
-from tests.support.progrun import INSIDE, OUTSIDE
+from tests.support.progrun import INSIDE, OUTSIDE, PROGRAM
 from tests.support.sums import ICMP, ICMPV6, TCP, sums
 
 # A VIP with any port and rules, and one whose server died.
 RULED = Talk("198.51.100.7:40000", "203.0.113.22:*", "10.0.1.22")
 LOST = Talk("198.51.100.7:40000", "203.0.113.24:80", "10.0.1.24:80", "10.0.1.25:80")
+# Programs on the switch: behind a pseudo interface, and applications that run and do not.
+HOSTS = ("203.0.113.254", "2001:db8::fe")
+RUNS, GONE = "203.0.113.60:5060/udp", "203.0.113.60:5061/tcp"
 SERVERS = {ip_address(frames.split(t.server)[0]) for t in (WEB4, WEB6)}
 VIPS = {ip_address(frames.split(t.vip)[0]) for t in (WEB4, WEB6)}
 WORDS = [0, 1, 19, 20, 21, 28, 39, 40, 41, 255, 1480, 1500, 0x7FFF, 0x8000, 0xFFFE, 0xFFFF]
 
 
 @pytest.fixture(scope="module")
-def busy(machines):
+def buffers(loopback):
+    """
+    The AF_XDP socket of an application.
+    """
+    del loopback
+    with sockets.create([sockets.Place.of("lo")], 64) as made:
+        yield made.sockets[0].fileno()
+
+
+@pytest.fixture(scope="module")
+def busy(machines, buffers):
     """
     Services of all kinds, most with a connection; one has lost its server since.
     """
@@ -52,9 +68,17 @@ def busy(machines):
                 slots=[0] if state == "active" else [1],
                 reset_down=True,
             ),
+            programs=Programs(
+                tuple(AppService((Vip.parse(vip),), OnExit.RESET) for vip in (RUNS, GONE)),
+                switch.pseudo(*HOSTS),
+            ),
         )
         if state == "active":
             establish(switch, LOST)
+    number = switch.configuration.app_number(Vip.parse(RUNS))
+    switch.configuration.app_table.put(number, OUTSIDE, 0, buffers)
+    for prefix in ("0.0.0.0/0", "::/0"):
+        switch.route(prefix, frames.ROUTER)
     for talk in talks:
         establish(switch, talk)
     return switch
@@ -67,11 +91,14 @@ def judge(switch, frame, nic=OUTSIDE):
     assert ran.action in (syscall.DROP, syscall.PASS, syscall.TX, syscall.REDIRECT), frame.hex()
     if ran.action == syscall.PASS:
         assert frame == ran.frame, frame.hex()
-    if ran.action == syscall.REDIRECT:
+    back = frame[6:12] + frame[:6] == ran.frame[:12]
+    if ran.action == syscall.REDIRECT and frame[12:] == ran.frame[12:]:
+        assert nic == PROGRAM or ends(frame) & OURS, frame.hex()
+    elif ran.action == syscall.REDIRECT and not (back and nic == PROGRAM):
         assert len(frame) == len(ran.frame), frame.hex()
         assert sums(frame) == sums(ran.frame), frame.hex()
         assert ends(ran.frame) & (SERVERS | VIPS | DIRECT), frame.hex()
-    if ran.action == syscall.TX:  # an answer: what we make is right, whatever was asked
+    elif ran.action in SENDING:  # an answer: what we make is right, whatever was asked
         assert frame[:6] + frame[6:12] == ran.frame[6:12] + ran.frame[:6], frame.hex()
         assert len(ran.frame) <= max(len(frame), 102), frame.hex()
         before, after = sums(frame), sums(ran.frame)
@@ -81,6 +108,8 @@ def judge(switch, frame, nic=OUTSIDE):
     return ran
 
 
+SENDING = {syscall.TX, syscall.REDIRECT}
+OURS = {ip_address(host) for host in (*HOSTS, "203.0.113.60")}
 DIRECT = {
     ip_address(f"{network}.{last}") for network in ("203.0.113", "10.0.1") for last in range(20, 26)
 }
@@ -134,6 +163,23 @@ def seeds():
     yield OUTSIDE, frames.tcp(WEB6.client, WEB6.vip, "A", bytes(1600))
 
 
+def seeds_of_programs():
+    """Build frames to and from what runs on the switch itself."""
+    for talk, host in ((DNS4, HOSTS[0]), (DNS6, HOSTS[1])):
+        place = frames.place(host, 40000)
+        told = {"way": frames.FROM_PROGRAM}
+        yield OUTSIDE, frames.udp(talk.client, place, b"payload")
+        yield OUTSIDE, frames.echo(talk.client, host, b"ping")
+        yield PROGRAM, frames.udp(place, talk.client, b"payload", **told)
+        yield PROGRAM, frames.udp(place, talk.vip, b"payload", **told)
+        yield PROGRAM, frames.tcp(place, frames.at_port(talk.vip, 81), "S", **told)
+        yield PROGRAM, frames.echo(place, talk.vip, b"ping", **told)
+        ip = {"ip": {"flags": "DF"}} if talk is DNS4 else {}
+        yield PROGRAM, frames.udp(place, talk.client, bytes(1600), **told, **ip)
+    yield OUTSIDE, frames.udp(DNS4.client, RUNS.partition("/")[0], b"payload")
+    yield OUTSIDE, frames.tcp(DNS4.client, GONE.partition("/")[0], "S")
+
+
 def spoil(frame, chance):
     """Change a frame in one to four places, or its length."""
     frame = bytearray(frame)
@@ -155,7 +201,7 @@ def test_frames_with_a_few_faults(busy):
     """
     Those that get furthest: nearly right.
     """
-    chance, kinds = random.Random(2), list(seeds())
+    chance, kinds = random.Random(2), [*seeds(), *seeds_of_programs()]
     for _ in range(20_000):
         nic, frame = chance.choice(kinds)
         judge(busy, spoil(frame, chance), nic)
@@ -165,8 +211,12 @@ def test_frames_with_a_few_faults(busy):
     assert len(busy.verdicts()) > 12
 
 
-addresses4 = st.sampled_from(["198.51.100.7", "203.0.113.10", "10.0.1.11", "203.0.113.99"])
-addresses6 = st.sampled_from(["2001:db8:c::7", "2001:db8::10", "2001:db8:1::11", "::", "ff02::1"])
+addresses4 = st.sampled_from(
+    ["198.51.100.7", "203.0.113.10", "10.0.1.11", "203.0.113.99", *HOSTS[:1]]
+)
+addresses6 = st.sampled_from(
+    ["2001:db8:c::7", "2001:db8::10", "2001:db8:1::11", "::", "ff02::1", HOSTS[1]]
+)
 protocols = st.sampled_from([1, 6, 17, 44, 58, 0, 59]) | st.integers(0, 255)
 lengths = st.none() | st.integers(0, 200) | st.sampled_from(WORDS)
 segments = st.sampled_from([t.asks()[34:] for t in (WEB4, DNS4)]) | st.binary(max_size=100)
@@ -196,14 +246,17 @@ packets6 = st.builds(
 
 
 @given(
-    packet=packets4 | packets6, nic=st.sampled_from([OUTSIDE, INSIDE]), extra=st.binary(max_size=9)
+    packet=packets4 | packets6,
+    nic=st.sampled_from([OUTSIDE, INSIDE, PROGRAM]),
+    extra=st.binary(max_size=9),
 )
 @settings(max_examples=300, derandomize=True)
 def test_headers_that_contradict_each_other(busy, packet, nic, extra):
     """
     Hypothesis finds the smallest frame that breaks a rule, if there is one.
     """
-    way = frames.FROM_CLIENT if nic == OUTSIDE else frames.from_server(WEB4.server)
+    ways = {OUTSIDE: frames.FROM_CLIENT, PROGRAM: frames.FROM_PROGRAM}
+    way = ways.get(nic) or frames.from_server(WEB4.server)
 
     judge(busy, frames.ethernet(way, packet) + extra, nic)
     calm(busy)

@@ -42,7 +42,7 @@ class Way(NamedTuple):
 FROM_CLIENT = Way(ROUTER, OUTSIDE_MAC)
 TO_CLIENT = FROM_CLIENT.back()
 TO_PROGRAM = Way(END_MAC, PROGRAM_MAC)
-FROM_PROGRAM = Way(PROGRAM_MAC, PROGRAM_MAC)  # there is no ARP: a station speaks to itself
+FROM_PROGRAM = TO_PROGRAM.back()
 
 
 def server_mac(place):

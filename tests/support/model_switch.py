@@ -92,6 +92,26 @@ class Connection:
         return self.state == "half_open" and not self.answered
 
 
+@dataclass
+class App:
+    """A VIP of a network application, and whether that runs."""
+
+    name: str
+    protocol: str
+    on_exit: str
+    runs: bool = False
+
+    def forward(self, flags):
+        """A client's packet; flags "" is UDP."""
+        if self.runs:
+            return Fate(Verdict.TO_APP)
+        if self.on_exit == "kernel":
+            return Fate(Verdict.TO_KERNEL)
+        if self.on_exit == "reset" and flags:
+            return Fate(Verdict.DROP_UNANSWERABLE if "R" in flags else Verdict.RESET)
+        return Fate(Verdict.DROP_APP_GONE)
+
+
 class Fate(NamedTuple):
     """What becomes of a packet; *servers*: those that it may go to."""
 

@@ -38,7 +38,6 @@ LOOPBACK = 1
 OUTSIDE, INSIDE = 0, 1  # slots of the NICs towards the clients and towards the servers
 PROGRAM = abi.PSEUDO_FIRST  # of a pseudo interface
 MACS = {OUTSIDE: frames.OUTSIDE_MAC, INSIDE: frames.INSIDE_MAC, PROGRAM: frames.END_MAC}
-STATIONS = MACS | {PROGRAM: frames.PROGRAM_MAC}  # whom frames that come in are for
 SMALL = Capacity(
     services=32,
     backends=128,
@@ -192,7 +191,7 @@ class Switch:
 
     def now_in(self, nic, mac=None):
         """Let frames come in by this slot from now on."""
-        value = mac_bytes(mac or STATIONS[nic]) + nic.to_bytes(2, "little")
+        value = mac_bytes(mac or MACS[nic]) + nic.to_bytes(2, "little")
         self.memory["nics"].view("<u8")[LOOPBACK] = int.from_bytes(value, "little")
 
     def run(self, frame, nic=OUTSIDE):

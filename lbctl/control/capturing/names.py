@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from lbctl.control.nic_names import shown
 from lbctl.model import ANY_PORT
 from lbctl.shared.abi import Verdict
 
@@ -49,7 +50,7 @@ class Names:
         """Learn what is there now."""
         plane, configuration = controller.dataplane, controller.configuration
         for nic in plane.attached():
-            self.nics[nic.slot] = Place(nic.name, nic.mode, nic.mac)
+            self.nics[nic.slot] = Place(shown(nic), nic.mode, nic.mac)
         for pool, vips in configuration.vips_by_pool().items():
             for vip in vips:
                 if (index := plane.configuration.service_index(vip)) is not None:
@@ -66,7 +67,7 @@ class Names:
     ) -> Fate:
         """What the numbers of a captured packet say."""
         name = ACTIONS[action] if action < len(ACTIONS) else str(action)
-        leaves = name in ("tx", "redirect")
+        leaves = name in ("tx", "redirect") and verdict != Verdict.TO_APP
         return Fate(
             nic=self.nic(in_nic).name,
             verdict=Verdict(verdict).name,

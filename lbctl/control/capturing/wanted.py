@@ -14,6 +14,7 @@ from pydantic import Field, field_validator
 
 from lbctl.control.capturing import verdicts
 from lbctl.control.edits import pool_of
+from lbctl.control.nic_names import is_called
 from lbctl.errors import NotFound
 from lbctl.model import IPAddress, Model, SocketAddress
 from lbctl.shared import abi, addresses
@@ -77,9 +78,8 @@ class Wanted(Model):
         plane = controller.dataplane
         if self.pool is not None:
             pool_of(controller.configuration, self.pool)
-        present = {nic.name for nic in plane.attached()}
         for name in self.nic:
-            if name not in present:
+            if not any(is_called(nic, name) for nic in plane.attached()):
                 raise NotFound(f"NIC {name!r} is not attached; see `lbctl status`")
         known = {record.address for record in plane.configuration.backends().values()}
         known |= {b.address for pool in controller.configuration.pools for b in pool.backends}
@@ -124,7 +124,11 @@ class Wanted(Model):
         """A bit for the slot of each NIC; a NIC that is not there has none."""
         if not self.nic:
             return (1 << abi.NICS_MAX) - 1
-        return sum(1 << n.slot for n in controller.dataplane.attached() if n.name in self.nic)
+        return sum(
+            1 << nic.slot
+            for nic in controller.dataplane.attached()
+            if any(is_called(nic, name) for name in self.nic)
+        )
 
     def _marks(self, controller: Controller, entries: int) -> Array:
         """What services and, behind them, back-ends have of what is asked for: uint64[entries]."""

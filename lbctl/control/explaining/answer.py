@@ -38,9 +38,10 @@ class Explanation(Model):
     """
     What becomes of one packet.
 
-    `action` is XDP's.  `rewritten` names the header fields that differ in the packet that leaves.
-    `note` is what the verdict means and what to do, `next` the command to type.  A frame that
-    cannot be tried has no verdict and no stages, and a note that says why.
+    `action` is XDP's.  `app` is the network application that it is for, `pseudo` the pseudo
+    interface that it comes from or goes to.  `rewritten` names the header fields that differ in
+    the packet that leaves.  `note` is what the verdict means and what to do, `next` the command to
+    type.  A frame that cannot be tried has no verdict and no stages, and a note that says why.
     """
 
     packet: str
@@ -51,6 +52,8 @@ class Explanation(Model):
     pool: str | None = None
     vip: str | None = None
     backend: str | None = None
+    app: str | None = None
+    pseudo: str | None = None
     connection: ConnectionTold | None = None
     rewritten: dict[str, Change] = Field(default_factory=dict)
     note: str

@@ -15,10 +15,11 @@ from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 from pyroute2.netlink.rtnl import rt_type
 
+from lbctl.control.nic_names import is_called
 from lbctl.errors import LbctlError, NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from lbctl.model import IPAddress
     from lbctl.switching.nics import AttachedNic
@@ -76,13 +77,23 @@ class Arrival(NamedTuple):
 class Arrivals:
     """How packets come in, found out once for each sender."""
 
-    def __init__(self, nics: Sequence[AttachedNic], kernel: Kernel | None = None) -> None:
+    def __init__(
+        self,
+        nics: Sequence[AttachedNic],
+        kernel: Kernel | None = None,
+        programs: Mapping[IPAddress, str] | None = None,
+    ) -> None:
+        """*programs*: pseudo interfaces, by the address that programs have there."""
         self._nics, self._kernel = nics, kernel or NetworkKernel()
+        self._programs = programs or {}
         self._ways: dict[IPAddress, Way | None] = {}
 
     def of(self, source: IPAddress, name: str | None = None) -> Arrival:
         """
         The NIC *name*, or that to which the kernel's route to *source* leads, or the first.
+
+        The name of a pseudo interface means the switch's end of it, where its programs' packets
+        come in: so do those from its addresses.
 
         Raises NotFound for a NIC that is not attached, LbctlError when none is.
         """
@@ -102,11 +113,16 @@ class Arrivals:
             )
         if name is not None:
             for nic in self._nics:
-                if nic.name == name:
+                if is_called(nic, name):
                     return nic
             raise NotFound(f"NIC {name!r} is not attached; see `lbctl status`")
         way = self._way_to(source) if source else None
-        fitting = (nic for nic in self._nics if nic.mac.hex(":") == mac)
+        home = self._programs.get(source) if source else None
+        fitting = (
+            nic
+            for nic in self._nics
+            if nic.mac.hex(":") == mac or (home and is_called(nic, home) and not mac)
+        )
         leading = (nic for nic in self._nics if way and nic.ifindex == way.ifindex)
         return next(fitting, None) or next(leading, None) or self._nics[0]
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from lbctl.control.explaining.headers import TCP, UDP, Packet
 from lbctl.control.explaining.names import Names, at_port
+from lbctl.control.nic_names import shown
 from lbctl.model import Protocol, SocketAddress
 from lbctl.shared import abi
 from lbctl.shared.abi import BackendState, ConnectionState, ServiceFlag, Stage, Verdict
@@ -22,7 +23,7 @@ from lbctl.switching.nics import AttachedNic
 if TYPE_CHECKING:
     import numpy as np
 
-    from lbctl.model import Pool, Vip
+    from lbctl.model import App, Pool, Vip
 
 PROTOCOLS = {TCP: Protocol.TCP, UDP: Protocol.UDP}
 
@@ -124,6 +125,23 @@ class Case:
     def pool(self) -> Pool | None:
         """The pool of that VIP; None where it was removed."""
         return self.names.pool(self.vip) if self.vip else None
+
+    @cached_property
+    def app(self) -> App | None:
+        """The network application that has that VIP."""
+        return self.names.app(self.vip) if self.vip else None
+
+    @cached_property
+    def programs_have_it(self) -> bool:
+        """Whether it goes to, or comes from, a pseudo interface and not the kernel."""
+        return self.reached(Stage.PSEUDO) and self.verdict(Stage.PSEUDO) is not Verdict.TO_KERNEL
+
+    @cached_property
+    def interface(self) -> str | None:
+        """The pseudo interface that it comes from, or is for."""
+        if self.nic.is_pseudo:
+            return shown(self.nic)
+        return self.names.interface(self.came.destination) if self.programs_have_it else None
 
     @cached_property
     def service_port(self) -> int | None:

@@ -71,9 +71,10 @@ def _stranger(case: Case, verdict: Verdict) -> str:
 def _reply(case: Case) -> str:
     if case.verdict(Stage.SELECT) is Verdict.CONTINUE:
         return f"{FULL}, so that it is taken for a reply of one that had no room"
+    who = "see the stage pseudo" if case.programs_have_it else "the kernel has it"
     return (
         f"{case.came.origin} answers nobody whom the switch brought to it (a health check, or this "
-        f"host itself): the kernel has it"
+        f"host itself): {who}"
     )
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lbctl.shared.abi import Verdict
+from lbctl.control.nic_names import shown
+from lbctl.shared.abi import Stage, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +24,7 @@ def next_command(case: Case) -> str | None:
 
 
 def _wire(case: Case) -> str:
-    return f"tcpdump -nevvi {case.nic.name} host {case.came.source}"
+    return f"tcpdump -nevvi {shown(case.nic)} host {case.came.source}"
 
 
 def _vips(_case: Case) -> str:
@@ -36,6 +37,22 @@ def _pool(case: Case) -> str:
 
 def _connections(case: Case) -> str:
     return f"lbctl connection list --client {case.client.address}" if case.client else _vips(case)
+
+
+def _app(case: Case) -> str:
+    return f"lbctl app show {case.app.name}" if case.app else "lbctl app list"
+
+
+def _reset(case: Case) -> str:
+    if case.app:
+        return _app(case)
+    return _vips(case) if case.vip is None else _connections(case)
+
+
+def _interface(case: Case) -> str | None:
+    """What shows a pseudo interface that a packet does not get to; None: it is not for one."""
+    ours = case.reached(Stage.PSEUDO) and not case.nic.is_pseudo
+    return f"lbctl pseudo show {case.interface}" if ours and case.interface else None
 
 
 def _host(case: Case) -> str:
@@ -51,8 +68,8 @@ def _backends(case: Case) -> str:
 
 CURES: dict[Verdict, Callable[[Case], str]] = {
     Verdict.TO_BACKEND_UNTRACKED: lambda _: "lbctl status",
-    Verdict.TO_KERNEL_OTHER_MAC: lambda case: f"ip link show {case.nic.name}",
-    Verdict.RESET: lambda case: _vips(case) if case.vip is None else _connections(case),
+    Verdict.TO_KERNEL_OTHER_MAC: lambda case: f"ip link show {shown(case.nic)}",
+    Verdict.RESET: _reset,
     Verdict.RESET_DOWN: _backends,
     Verdict.TOO_BIG_REPLY: lambda case: f"ip route get {_host(case)}",
     Verdict.DROP_MALFORMED: _wire,
@@ -62,12 +79,13 @@ CURES: dict[Verdict, Callable[[Case], str]] = {
     Verdict.DROP_NO_CONNECTION: _connections,
     Verdict.DROP_NO_BACKEND: _pool,
     Verdict.DROP_TTL_EXPIRED: lambda case: f"ip route get {_host(case)}",
-    Verdict.DROP_NO_ROUTE: lambda case: f"ip route get {_host(case)}",
-    Verdict.DROP_NO_NEIGHBOR: lambda case: f"ping -c 1 {_host(case)}",
-    Verdict.DROP_NOT_ATTACHED: lambda case: f"ip route get {_host(case)}",
+    Verdict.DROP_NO_ROUTE: lambda case: _interface(case) or f"ip route get {_host(case)}",
+    Verdict.DROP_NO_NEIGHBOR: lambda case: _interface(case) or f"ping -c 1 {_host(case)}",
+    Verdict.DROP_NOT_ATTACHED: lambda case: _interface(case) or f"ip route get {_host(case)}",
     Verdict.DROP_TOO_BIG: lambda case: f"ip route get {_host(case)}",
     Verdict.DROP_TUPLE_CLASH: _connections,
     Verdict.DROP_RESET_WITHHELD: _backends,
     Verdict.DROP_UNANSWERABLE: _connections,
+    Verdict.DROP_APP_GONE: _app,
     Verdict.DROP_INTERNAL: lambda _: "lbctl status -o json",
 }

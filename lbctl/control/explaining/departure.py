@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lbctl.control.explaining.headers import Packet, flags_text
+from lbctl.control.nic_names import shown
 from lbctl.shared import syscall
 from lbctl.shared.abi import NextHopState, ServiceFlag, Stage, Verdict
 
@@ -89,8 +90,10 @@ def finish(case: Case) -> str:
     told = {
         syscall.PASS: "the kernel goes on with it, as if there were no switch",
         syscall.DROP: "nobody sees it again",
-        syscall.TX: f"it leaves by {case.nic.name}, by which it came",
+        syscall.TX: f"it leaves by {shown(case.nic)}, by which it came",
     }
+    if case.end is Verdict.TO_APP:
+        told[syscall.REDIRECT] = f"into the buffers of application {case.app and case.app.name}"
     said = told.get(action) or f"it leaves by {out_nic(case)}"
     return f"XDP_{ACTIONS.get(action, str(action))}: {said}"
 
@@ -98,8 +101,8 @@ def finish(case: Case) -> str:
 def out_nic(case: Case) -> str | None:
     """The NIC by which it leaves; None: it does not."""
     if case.trial.action == syscall.TX:
-        return case.nic.name
-    if case.trial.action == syscall.REDIRECT:
+        return shown(case.nic)
+    if case.trial.action == syscall.REDIRECT and case.end is not Verdict.TO_APP:
         return case.names.nic(int(case.at(Stage.FINISH)["out_nic"]))
     return None
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lbctl.control.explaining import choice, departure, frames, recognition
+from lbctl.control.explaining import choice, departure, frames, programs, recognition
 from lbctl.control.explaining.answer import Change, ConnectionTold, Explanation, StageTold
 from lbctl.control.explaining.arrival import Arrivals
 from lbctl.control.explaining.case import Case
@@ -18,6 +18,7 @@ from lbctl.control.explaining.cure import next_command
 from lbctl.control.explaining.headers import decode
 from lbctl.control.explaining.names import Names, at_port
 from lbctl.control.explaining.questions import ACK, Protocol
+from lbctl.control.nic_names import shown
 from lbctl.errors import LbctlError, UsageError
 from lbctl.shared.abi import VERDICT_NOTES, Stage, Verdict
 
@@ -38,6 +39,8 @@ SENTENCES: dict[Stage, Callable[[Case], str]] = {
     Stage.SELECT: choice.select,
     Stage.ROUTE: departure.route,
     Stage.REWRITE: departure.rewrite,
+    Stage.APP: programs.app,
+    Stage.PSEUDO: programs.pseudo,
     Stage.ICMP: departure.icmp,
     Stage.RESET: departure.reset,
     Stage.TOO_BIG: departure.too_big,
@@ -54,7 +57,7 @@ def explain(
     Where the flags of TCP are left open it is an ACK of the connection that there is, else a SYN.
     *nic*: by which it comes in; None: by which it would.
     """
-    arrivals = Arrivals(controller.dataplane.attached(), kernel)
+    arrivals = _arrivals(controller, kernel)
     arrival = arrivals.of(question.source, nic)
 
     def tried(flags: int | None) -> Case:
@@ -82,7 +85,7 @@ def explain_frames(
     They come in by *nic*; else by that whose MAC they are for, or by which their sender's packets
     would.  *to_nic*: the NIC's MAC is put in the place of the one that they are for.
     """
-    arrivals = Arrivals(controller.dataplane.attached(), kernel)
+    arrivals = _arrivals(controller, kernel)
     told = []
     for frame in given:
         packet = decode(frame)
@@ -91,7 +94,7 @@ def explain_frames(
             sent = entrance.mac + frame[6:] if to_nic else frame
             told.append(tell(_try(controller, sent, entrance)))
         except UsageError as error:
-            told.append(_not_tried(str(packet), entrance.name, error))
+            told.append(_not_tried(str(packet), shown(entrance), error))
     return told
 
 
@@ -101,11 +104,13 @@ def tell(case: Case) -> Explanation:
         packet=str(case.came),
         verdict=case.end.name,
         action=departure.ACTIONS.get(case.trial.action, str(case.trial.action)),
-        in_nic=case.nic.name,
+        in_nic=shown(case.nic),
         out_nic=departure.out_nic(case),
         pool=case.pool.name if case.pool else None,
         vip=str(case.vip) if case.vip else None,
         backend=case.server_text,
+        app=case.app.name if case.app else None,
+        pseudo=case.interface,
         connection=_connection(case),
         rewritten={
             name: Change(before=before, after=after)
@@ -115,6 +120,12 @@ def tell(case: Case) -> Explanation:
         next=next_command(case),
         stages=tuple(_stages(case)),
     )
+
+
+def _arrivals(controller: Controller, kernel: Kernel | None) -> Arrivals:
+    """How packets come in: those of programs by their pseudo interface."""
+    homes = {i.ip: one.name for one in controller.configuration.pseudo for i in one.addresses}
+    return Arrivals(controller.dataplane.attached(), kernel, homes)
 
 
 def _try(controller: Controller, frame: bytes, nic: AttachedNic, sender: str = "") -> Case:
@@ -143,6 +154,8 @@ def _stages(case: Case) -> Iterator[StageTold]:
                 continue
             if rule := choice.rules(case):
                 yield StageTold(stage="rules", verdict=Verdict.CONTINUE.name, text=rule)
+        if stage is Stage.PSEUDO and not programs.is_asked(case):
+            continue
         verdict = case.verdict(stage).name
         yield StageTold(stage=stage.name.lower(), verdict=verdict, text=sentence(case))
 

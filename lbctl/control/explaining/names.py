@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from lbctl.control.nic_names import shown
 from lbctl.model import ANY_PORT
 
 if TYPE_CHECKING:
     from lbctl.control.controller import Controller
-    from lbctl.model import Backend, IPAddress, Pool, Rule, SocketAddress, Vip
+    from lbctl.control.program_state import AppState
+    from lbctl.model import App, Backend, IPAddress, Pool, Rule, SocketAddress, Vip
     from lbctl.shared.records import BackendRecord
 
 
@@ -30,10 +32,12 @@ class Names:
     def __init__(self, controller: Controller) -> None:
         self.configuration = controller.configuration
         self._standings = controller.master.standings
-        self._nics = {nic.slot: nic.name for nic in controller.dataplane.attached()}
+        self._programs = controller.programs
+        self._nics = {nic.slot: shown(nic) for nic in controller.dataplane.attached()}
         table = controller.dataplane.configuration
         self._records = table.backends()
         vips = {vip for pool in self.configuration.pools for vip in pool.vips}
+        vips |= {vip for app in self.configuration.apps for vip in app.vips}
         vips |= {record.vip for record in self._records.values()}
         self._vips = {table.service_index(vip): vip for vip in vips}
 
@@ -53,10 +57,26 @@ class Names:
         """The pool that a VIP is of; None: it was removed."""
         return next((pool for pool in self.configuration.pools if vip in pool.vips), None)
 
+    def app(self, vip: Vip | None) -> App | None:
+        """The network application that has a VIP; None: none has."""
+        return next((app for app in self.configuration.apps if vip in app.vips), None)
+
+    def running(self, app: str) -> AppState | None:
+        """How an application does; None: it has not run."""
+        return self._programs.running(app)
+
+    def interface(self, address: IPAddress | None) -> str | None:
+        """The pseudo interface that has an address."""
+        for pseudo in self.configuration.pseudo:
+            if any(interface.ip == address for interface in pseudo.addresses):
+                return pseudo.name
+        return None
+
     def vips_at(self, address: IPAddress | None) -> list[Vip]:
         """All VIPs of an address, by protocol and port."""
-        found = (vip for pool in self.configuration.pools for vip in pool.vips)
-        return sorted(vip for vip in found if vip.address == address)
+        of_pools = (vip for pool in self.configuration.pools for vip in pool.vips)
+        of_apps = (vip for app in self.configuration.apps for vip in app.vips)
+        return sorted(vip for vip in (*of_pools, *of_apps) if vip.address == address)
 
     def chain(self, pool: Pool) -> list[Pool]:
         """A pool, its backup, the backup of that, and so on."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from lbctl.control.explaining.arrival import STRANGER
 from lbctl.control.explaining.headers import IPV4, IPV6, NAMES, SYN_ONLY, TCP, Packet
+from lbctl.control.nic_names import shown
 from lbctl.model import Forward
 from lbctl.shared import abi
 from lbctl.shared.abi import BackendState, ConnectionState, ServiceFlag, Stage, Verdict
@@ -26,9 +27,11 @@ def arrive(case: Case) -> str:
     nic, packet = case.nic, case.came
     if case.verdict(Stage.ARRIVE) is Verdict.TO_KERNEL_OTHER_MAC:
         return (
-            f"the frame is for {_station(packet.destination_mac)}, and {nic.name} is "
+            f"the frame is for {_station(packet.destination_mac)}, and {shown(nic)} is "
             f"{nic.mac.hex(':')}: the kernel has it"
         )
+    if nic.is_pseudo:
+        return f"{packet.size} bytes come from a program, by pseudo interface {shown(nic)}"
     sender = f"from {packet.source_mac}"
     if case.sender:
         sender += f" ({case.sender})"
@@ -67,6 +70,8 @@ def for_no_service(packet: Packet, case: Case, verdict: Verdict) -> str:
     """A packet that is for no VIP; perhaps for the address of one."""
     vips = case.names.vips_at(packet.destination)
     if verdict is Verdict.TO_KERNEL:
+        if case.programs_have_it:
+            return f"{packet.target} is no VIP: see the stage pseudo"
         if vips:
             return (
                 f"{packet.destination} is a VIP's address and one of this host's own: "
@@ -114,6 +119,8 @@ def _station(mac: str) -> str:
 
 def _to_vip(case: Case) -> str:
     vip, pool = case.vip, case.pool
+    if case.app:
+        return f"{vip} is a VIP of application {case.app.name}"
     if pool is None:
         return f"{case.came.target} was of a VIP that is removed: only its connections finish"
     count = len(pool.backends)

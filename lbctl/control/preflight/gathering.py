@@ -7,9 +7,11 @@ Reads only.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lbctl.control.master import served_at
+from lbctl.control.preflight import program_gathering
 from lbctl.control.preflight.facts import Backend, Pool, Room, Service, Source
 from lbctl.control.preflight.survey import Asked
 from lbctl.model import Forward, Protocol, State
@@ -176,11 +178,13 @@ def pools(controller: Controller) -> list[Pool]:
 def services(controller: Controller, around: Surroundings) -> list[Service]:
     """The VIPs."""
     attached = [nic.name for nic in controller.dataplane.attached()]
-    seen = _seen(controller)
+    seen, programs = _seen(controller), program_gathering.addresses(controller)
     return [
-        _service(pool.name, vip, around, attached, seen[vip])
+        # that the address is a pseudo interface's was somebody's wish
+        replace(found, local=False, answered=True) if vip.address in programs else found
         for pool in controller.configuration.pools
         for vip in pool.vips
+        for found in (_service(pool.name, vip, around, attached, seen[vip]),)
     ]
 
 
@@ -234,6 +238,7 @@ def rooms(controller: Controller) -> list[Room]:
     records = plane.configuration.backends()
     neighbors = len(plane.routing.destinations()) + len(plane.routing.gateways())
     vips = sum(len(pool.vips) for pool in configuration.pools)
+    vips += sum(len(app.vips) for app in configuration.apps)
     return [
         Room("connections", plane.connections.used(), plane.connections.size // 2, "connections"),
         Room("services", vips, capacity.services, "services"),

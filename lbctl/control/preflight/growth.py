@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from lbctl.control.controller import Controller
+    from lbctl.model import Vip
     from lbctl.shared.arrays import Array
 
 Who = tuple[str, str]  # subject, pool
@@ -42,6 +43,7 @@ TROUBLE = {
     Verdict.DROP_TOO_BIG: (warning, "lbctl capture --verdict DROP_TOO_BIG --count 10"),
     Verdict.DROP_TUPLE_CLASH: (warning, "lbctl capture --verdict DROP_TUPLE_CLASH --count 10"),
     Verdict.DROP_RESET_WITHHELD: (warning, "lbctl backend list {pool}"),
+    Verdict.DROP_APP_GONE: (error, "lbctl app list"),
     Verdict.DROP_INTERNAL: (error, "lbctl status -o json"),
 }
 # What says the same with the cause.
@@ -52,6 +54,7 @@ EXPLAINED_BY = {
     Verdict.DROP_NO_NEIGHBOR: "no-neighbor",
     Verdict.DROP_NOT_ATTACHED: "route-not-attached",
     Verdict.DROP_RESET_WITHHELD: "backend-refuses",
+    Verdict.DROP_APP_GONE: "app-stopped",
 }
 
 
@@ -119,8 +122,20 @@ def count(controller: Controller) -> Counts:
                         _add(found, f"back-end {backend.address}", member.name, backends[record])
                         row -= backends[record].astype(np.int64)
             _add(found, f"VIP {vip}", pool.name, row)
+    apps = controller.configuration.apps
+    for app, vip in ((one, vip) for one in apps for vip in one.vips):
+        row = _of_service(controller, services, vip)
+        left -= row[: len(left)]
+        _add(found, f"VIP {vip} of application {app.name}", "", row)
     _add(found, "the switch", "", left)
     return found
+
+
+def _of_service(controller: Controller, services: Array, vip: Vip) -> Array:
+    """Packets by verdict of one VIP; none of one that is not published."""
+    index = controller.dataplane.configuration.service_index(vip)
+    row = np.zeros(services.shape[1]) if index is None else services[index]
+    return row.astype(np.int64)
 
 
 def _add(found: Counts, subject: str, pool: str, row: Array) -> None:

@@ -19,6 +19,8 @@ from lbctl.control.preflight import (
     machine_checks,
     nic_checks,
     pool_checks,
+    program_checks,
+    program_gathering,
     trial,
     veth_checks,
 )
@@ -134,13 +136,23 @@ class Preflight:
         found.look([backend_checks.no_answers], [b for b in tried if b.subject not in away])
         found.look(backend_checks.CHECKS[-1:], tried)
         found.look(pool_checks.SERVICE_CHECKS, gathering.services(controller, around))
+        self._look_at_programs(found, survey, nics)
+
+    def _look_at_programs(self, found: Collection, survey: Survey, nics: Sequence[Nic]) -> None:
+        """Pseudo interfaces and network applications."""
+        controller = self._controller
+        interfaces = program_gathering.pseudo(controller, survey, nics)
+        found.look(program_checks.PSEUDO_CHECKS, interfaces)
+        apps = program_gathering.apps(controller, {nic.name: nic for nic in nics})
+        found.look(program_checks.APP_CHECKS, apps)
 
     def _find_neighbors(self) -> None:
         """Have the kernel ask once more for those that are missing."""
+        programs = program_gathering.addresses(self._controller)
         missing = [
             host
             for host, hop in gathering.hops(self._controller).items()
-            if hop.state is not NextHopState.RESOLVED
+            if hop.state is not NextHopState.RESOLVED and host not in programs
         ]
         if missing:
             self._controller.routing.resolve(missing, NEIGHBORS)
@@ -185,6 +197,7 @@ class Preflight:
         by_name = {nic.name: nic for nic in nics}
         wanted = gathering.backends(controller, around, by_name, gathering.hops(controller))
         found.look([backend_checks.route_mtu, backend_checks.no_answers], wanted)
+        self._look_at_programs(found, survey, nics)
 
     def _grown(self) -> list[Growth]:
         counts = growth.count(self._controller)

@@ -34,6 +34,7 @@ ETHERNET = 1  # ARPHRD_ETHER
 NO_STATISTICS = 1 << 3  # RTEXT_FILTER_SKIP_STATS
 DEV_GET = 1  # NETDEV_CMD_DEV_GET
 NOBODY = 0xFFFFFFFF  # NETNSA_NSID_NOT_ASSIGNED
+HOST = (32, 128)  # bits of a prefix
 NETNS, PROC = Path("/run/netns"), Path("/proc")
 Message = Any  # pyroute2 carries no types
 
@@ -136,6 +137,15 @@ class Kernel:
             ip_address(source) if source else None,
             own=message["type"] == rt_type["local"],
         )
+
+    def ruled(self) -> set[IPAddress]:
+        """The hosts that a rule chooses the routing table for, by the sender."""
+        return {
+            ip_address(message.get_attr("FRA_SRC"))
+            for family in (socket.AF_INET, socket.AF_INET6)
+            for message in self._ip.rule("dump", family=family)
+            if message.get_attr("FRA_SRC") and message["src_len"] in HOST
+        }
 
     def namespace(self, number: int) -> Path | None:
         """The file that leads into the network namespace that is known here by *number*."""

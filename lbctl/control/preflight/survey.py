@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Protocol
 from lbctl.control.preflight import devices, machine
 from lbctl.control.preflight.facts import VETH, Nic, Peer, Way, XdpFeature
 from lbctl.control.preflight.kernel import NETNS, Interface, Kernel, xdp_features
+from lbctl.control.preflight.program_facts import Pseudo
 from lbctl.model import IPAddress, Mode
+from lbctl.model import Pseudo as WantedPseudo
 from lbctl.shared import syscall
 
 if TYPE_CHECKING:
@@ -55,6 +57,9 @@ class Survey(Protocol):
     def nics(self, wanted: Sequence[Asked]) -> list[Nic]:
         """The NICs, as far as the kernel knows them."""
 
+    def pseudo(self, wanted: Sequence[WantedPseudo]) -> list[Pseudo]:
+        """The pseudo interfaces, as far as the kernel knows them."""
+
     def surroundings(self, hosts: Iterable[IPAddress]) -> Surroundings:
         """Addresses, and the ways to *hosts*."""
 
@@ -76,6 +81,21 @@ class KernelSurvey:
                 _nic(kernel, asked, by_name.get(asked.name), links, features) for asked in wanted
             ]
         return [_among(nic, found) for nic in found]
+
+    def pseudo(self, wanted: Sequence[WantedPseudo]) -> list[Pseudo]:
+        """The pseudo interfaces, as far as the kernel knows them."""
+        with Kernel() as kernel:
+            links = {link.name: link for link in kernel.links().values()}
+            ruled = kernel.ruled()
+        return [
+            Pseudo(
+                one.name,
+                links.get(one.name),
+                offloads=devices.offloads(one.name) if one.name in links else None,
+                without_rule=tuple(i.ip for i in one.addresses if i.ip not in ruled),
+            )
+            for one in wanted
+        ]
 
     def surroundings(self, hosts: Iterable[IPAddress]) -> Surroundings:
         """Addresses, and the ways to *hosts*."""

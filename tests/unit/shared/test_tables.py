@@ -58,6 +58,7 @@ def test_the_specifications_are_those_of_the_sources(capacity):
         "next_hops": m["LB_NEXT_HOPS"],
         "nics": abi.IFINDEX_MAX,
         "exits": abi.NICS_MAX,
+        "apps": abi.APPS_MAX * abi.NICS_MAX * abi.APP_QUEUES,
         "verdicts": m["LB_CPUS"] * abi.NICS_MAX * abi.VERDICTS,
         "traffic": m["LB_CPUS"] * m["LB_BACKENDS"],
         "reasons": m["LB_CPUS"] * (m["LB_SERVICES"] + m["LB_BACKENDS"]),
