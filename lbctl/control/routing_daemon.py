@@ -51,8 +51,8 @@ class RoutingDaemon:
     One thread, and the calls of the control processor, which may come from any thread.
 
     `attached` tells the NICs that have a program; `on_link` hears the names of links that came,
-    went, or changed their state, MAC or MTU.  NICs that were attached or detached, and destinations
-    that were added, are noticed within a second; `refresh` and `resolve` do it at once.
+    went, or changed their state, MAC or MTU.  What was attached, detached or added as a destination
+    is noticed within a second; `refresh` and `resolve` do it at once.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class RoutingDaemon:
         self._mirror = KernelMirror(table, attached)
         self._on_link = on_link or (lambda _: None)
         self.on_routes: Callable[[], None] = lambda: None  # hears that `routes` has changed
-        self._told = 0  # the revision of the routes that it has heard of
+        self._told = 0  # the revision of the routes that it heard of
         # Guards what follows; notified when the thread has seen a change.
         self._news = threading.Condition()
         self._stale: set[Kind] = set()
@@ -187,9 +187,7 @@ class RoutingDaemon:
         poll = select.poll()
         for descriptor in (self._listener.fileno(), self._wake):
             poll.register(descriptor, select.POLLIN)
-        with self._news:
-            timeout = self._timeout()
-        poll.poll(timeout)
+        poll.poll(self._timeout())
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self._wake)
         with self._news:
@@ -216,11 +214,12 @@ class RoutingDaemon:
     def _timeout(self) -> float:
         """Milliseconds until something is due."""
         now = time.monotonic()
-        moments = [now + GLANCE]
-        if self._stale:
-            moments.append(self._react_at)
-        if (deadline := self._mirror.keeper.deadline()) is not None:
-            moments.append(deadline)
+        with self._news:
+            moments = [now + GLANCE]
+            if self._stale:
+                moments.append(self._react_at)
+            if (deadline := self._mirror.keeper.deadline()) is not None:
+                moments.append(deadline)
         return max(0.0, min(moments) - now) * 1000 + 1
 
     def _recover(self) -> None:

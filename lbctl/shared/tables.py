@@ -62,7 +62,7 @@ class Capacity:
             "LB_SERVICES": self.services,
             "LB_BACKENDS": self.backends,
             "LB_RULES": self.rules,
-            "LB_SET_BITS": max(4, (2 * self.connections // abi.WAYS - 1).bit_length()),
+            "LB_SET_BITS": max(4, (-(-2 * self.connections // abi.WAYS) - 1).bit_length()),
             "LB_NEXT_HOPS": self.next_hops,
             "LB_ROUTES": self.routes,
             "LB_CPUS": possible_cpus(),

@@ -19,7 +19,7 @@ import threading
 
 from lbctl.testbed.server import BLOCK
 
-PATIENCE = 3
+PATIENCE = 20
 
 
 def parts(size):
@@ -51,6 +51,12 @@ def family_of(address):
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
+def tell(text):
+    """Say a line, at once."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
 def serve_one(plug):
     """Give as many bytes as are asked for, or tell what came."""
     with plug:
@@ -76,10 +82,10 @@ def serve(address, port):
     udp.bind((address, port))
     threading.Thread(target=answer, args=(udp,), daemon=True).start()
     server = socket.create_server((address, port), family=family_of(address))
-    print("ready", flush=True)
+    tell("ready")
     while True:
         plug, origin = server.accept()
-        print(origin[0], flush=True)
+        tell(origin[0])
         threading.Thread(target=serve_one, args=(plug,), daemon=True).start()
 
 
@@ -124,7 +130,7 @@ def main(verb, address, *numbers_and_source):
     source = [word for word in numbers_and_source if not word.isdigit()]
     if verb == "serve":
         serve(address, *numbers)
-    print({"fetch": fetch, "store": store, "ask": ask}[verb](address, *numbers, *source))
+    tell({"fetch": fetch, "store": store, "ask": ask}[verb](address, *numbers, *source))
 
 
 if __name__ == "__main__":
