@@ -27,6 +27,7 @@ NAMES = (
     "load_shift",
     "health",
     "interrupts",
+    "netif",
 )
 
 

@@ -43,12 +43,15 @@ words = dict(line.split(":") for line in open("/proc/self/status") if "ctxt" in 
 print(json.dumps([int(words["nonvoluntary_ctxt_switches"]), 1000 * longest, time.process_time()]))
 """
 _SEND = """
-import socket
+import socket, time
 plug = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
 plug.bind(("far", 0))
 frame = bytes.fromhex("ffffffffffff020000000001") + b"\\x88\\xb5" + bytes(46)
 while True:
-    plug.send(frame)
+    try:
+        plug.send(frame)
+    except OSError:  # the queue is full: the thread has to run
+        time.sleep(0.0001)
 """
 _WORK = """
 import time
@@ -84,15 +87,16 @@ def run(options: Namespace) -> Report:
             for way in _WAYS:
                 look = partial(_round, name, Path(folder), way, cpu, online[0])
                 seen[way].append(namespaces.call(name, look))
+    figures = {
+        "interrupts": "",
+        "times the loop had to give way": "",
+        "longest pause of the loop": "ms",
+        "what the loop had of the CPU": "%",
+    }
     for way, rounds in seen.items():
-        for what, unit in (
-            ("interrupts", ""),
-            ("switches", ""),
-            ("longest", "ms"),
-            ("percent", "%"),
-        ):
-            values = [getattr(one, what) for one in rounds]
-            report.rows.append(Row(f"{way}: {what}", values, unit, at_least=what == "percent"))
+        for number, (what, unit) in enumerate(figures.items()):
+            values = [one[number] for one in rounds]
+            report.rows.append(Row(f"{way}: {what}", values, unit, at_least=unit == "%"))
     report.notes.append(
         "others keep away by an affinity, as a cpuset partition of cgroup v2 would have it"
     )

@@ -64,6 +64,7 @@ class Bench:
             self.switch.publish(plan)
             self.plan = plan
         self.switch.leave_by(case.nic)
+        self.switch.come_by(case.came)
         self.switch.forget()
         if case.establish:
             vip = plan.vip(0)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
 from bench.support.harness import ICMP, SYN, UDP, Traffic
-from bench.support.switch import EVERYTHING, OTHER_NIC, OUTSIDE_NIC, PEER_MAC, Plan
+from bench.support.switch import EVERYTHING, OTHER_NIC, OUTSIDE_NIC, PEER_MAC, PSEUDO_NIC, Plan
 from lbctl.model import Forward, OnUnknown, Pool, Protocol
 from lbctl.shared.abi import Verdict
 from lbctl.shared.tables import Capacity
@@ -18,6 +18,7 @@ DEFAULT = Capacity().connections
 ECHO_REQUEST = 0x0800  # type and code
 ARP = 0x0806
 STRANGER = ip_address("198.51.100.99")
+HOME = ip_address("203.0.113.254")  # of a pseudo interface
 
 NAT, NAT6 = Plan(), Plan(6)
 DSR = Plan(forward=Forward.DSR)
@@ -34,7 +35,8 @@ class Case:
 
     *establish*: make the connections first.  *fresh*: packets that may not repeat, forget all
     connections before each round.  *cut*: bytes that the program cuts off the frame, and the empty
-    one too.  *plan*: other services than the switch begins with.  *nic*: where packets leave.
+    one too.  *plan*: other services than the switch begins with.  *nic*: where packets leave,
+    *came*: where they come in.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Case:
     cut: int = 0
     plan: Plan | None = None
     nic: int = OUTSIDE_NIC
+    came: int = OUTSIDE_NIC
 
 
 @dataclass(frozen=True)
@@ -199,9 +202,27 @@ def _full() -> tuple[Group, ...]:
     )
 
 
+def _programs() -> tuple[Group, ...]:
+    """What is for, and from, programs behind a pseudo interface; and what that costs others."""
+    plan, there = replace(NAT, pseudo=str(HOME)), replace(TCP4, host=HOME)
+    away = replace(TCP4, host=STRANGER)
+    return (
+        Group(
+            "pseudo",
+            plan,
+            (
+                Case("to a pseudo interface", there, Verdict.TO_PSEUDO, nic=PSEUDO_NIC),
+                Case("from a pseudo interface", away, Verdict.FROM_PSEUDO, came=PSEUDO_NIC),
+                Case("not ours, beside a pseudo interface", away, Verdict.TO_KERNEL),
+                established("NAT, beside a pseudo interface", TCP4, 1),
+            ),
+        ),
+    )
+
+
 def groups() -> tuple[Group, ...]:
     """Everything that is measured."""
-    return (*_ipv4(), *_other_kinds(), *_full())
+    return (*_ipv4(), *_other_kinds(), *_full(), *_programs())
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections import Counter
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,13 +22,15 @@ from lbctl.model import (
     OnUnknown,
     Pool,
     Protocol,
+    Pseudo,
     SocketAddress,
     State,
     Timeouts,
     Vip,
 )
-from lbctl.shared import syscall, tables
+from lbctl.shared import abi, syscall, tables
 from lbctl.shared.configuration import Service, ServiceBackend
+from lbctl.shared.programs import Programs
 from lbctl.shared.routing import NextHop, NextHopState
 from lbctl.switching import pins, program
 from lbctl.switching.dataplane import Dataplane, features
@@ -44,6 +47,7 @@ OUR_MAC = bytes.fromhex("020000000001")
 PEER_MAC = bytes.fromhex("020000000002")
 FIRST_PORT = 8000
 OUTSIDE_NIC, OTHER_NIC = 0, 1  # slots: where packets come from, and another
+PSEUDO_NIC = abi.PSEUDO_FIRST  # slot of a pseudo interface
 _LOOPBACK = 1  # what BPF_PROG_TEST_RUN takes for the NIC of its frames
 _ROOT = Path("/sys/fs/bpf")
 _MTU = 1500
@@ -62,7 +66,11 @@ def folder() -> Iterator[Path]:
 
 @dataclass(frozen=True)
 class Plan:
-    """Services of one kind: as many VIPs (one address, ports behind each other) as *services*."""
+    """
+    Services of one kind: as many VIPs (one address, ports behind each other) as *services*.
+
+    *pseudo*: the address of a pseudo interface beside them; empty: there is none.
+    """
 
     version: int = 4
     protocol: Protocol = Protocol.TCP
@@ -71,11 +79,17 @@ class Plan:
     backends: int = 10
     slots: int = 65537
     on_unknown: OnUnknown = OnUnknown.HASH
+    pseudo: str = ""
 
     @property
     def address(self) -> IPAddress:
         """The VIPs' address."""
         return ip_address("203.0.113.10" if self.version == 4 else "2001:db8:a::10")
+
+    @property
+    def interfaces(self) -> tuple[Pseudo, ...]:
+        """The pseudo interface, if there is one."""
+        return (Pseudo(name="lb0", addresses=(self.pseudo,)),) if self.pseudo else ()
 
     def vip(self, number: int) -> Vip:
         """The VIP of one service."""
@@ -119,9 +133,9 @@ EVERYTHING = (
 )
 
 
-def register_loopback(path: Path) -> None:
+def register_loopback(path: Path, slot: int = OUTSIDE_NIC) -> None:
     """Let the loopback, whose frames test runs bring, be a NIC of the switch pinned there."""
-    nic = OUR_MAC + OUTSIDE_NIC.to_bytes(2, "little")
+    nic = OUR_MAC + slot.to_bytes(2, "little")
     _map_set(path, "nics", _LOOPBACK, nic)
 
 
@@ -151,10 +165,10 @@ class Switch:
     ) -> None:
         self.path, self.plan, self._capacity = path, plan, capacity
         self.dataplane = Dataplane.open(path, capacity)
-        self._configuration = Configuration(pools=(*plan.pools(), *also))
+        self._configuration = Configuration(pools=(*plan.pools(), *also), pseudo=plan.interfaces)
         self.dataplane.ensure(self._configuration)
         register_loopback(path)
-        for slot in (OUTSIDE_NIC, OTHER_NIC):
+        for slot in (OUTSIDE_NIC, OTHER_NIC, PSEUDO_NIC):
             _map_set(path, "exits", slot, _LOOPBACK.to_bytes(4, "little"))
         routing = self.dataplane.routing
         gateway = routing.gateway("clients")
@@ -168,7 +182,11 @@ class Switch:
         """Replace all services by those of *plan*."""
         generation = self.dataplane.configuration.generation + 1
         services = self.services(plan, seed)
-        self.dataplane.configuration.publish(services, Timeouts(), generation)
+        hosts = [address.ip for one in plan.interfaces for address in one.addresses]
+        hops = {host: self.dataplane.routing.destination(host) for host in hosts}
+        self.dataplane.configuration.publish(
+            services, Timeouts(), generation, programs=Programs(pseudo=hops)
+        )
         self.leave_by(OUTSIDE_NIC)
 
     def services(self, plan: Plan, seed: int = 0) -> list[Service]:
@@ -196,6 +214,10 @@ class Switch:
         for index in (*routing.destinations().values(), *routing.gateways().values()):
             routing.set_next_hop(index, hop)
 
+    def come_by(self, nic: int) -> None:
+        """Let all packets come in by that NIC."""
+        register_loopback(self.path, nic)
+
     @cached_property
     def program(self) -> int:
         """A descriptor of the program."""
@@ -218,7 +240,10 @@ class Switch:
 
     def verdicts(self) -> dict[Verdict, int]:
         """Packets so far."""
-        return {count.verdict: count.packets for count in self.dataplane.counters.by_nic()}
+        found: Counter[Verdict] = Counter()
+        for count in self.dataplane.counters.by_nic():
+            found[count.verdict] += count.packets
+        return dict(found)
 
     def __enter__(self) -> Self:
         return self
