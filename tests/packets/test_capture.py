@@ -94,6 +94,7 @@ class Nic(NamedTuple):
 
     name: str
     slot: int
+    is_pseudo: bool = False
 
 
 def taken(record):
