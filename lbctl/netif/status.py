@@ -107,6 +107,7 @@ class Page:
 
     @evicted.setter
     def evicted(self, value: bool) -> None:
+        """Tell the application that its ports were taken away, or that it has them again."""
         self.header["evicted"][0] = value
 
     def counters(self, port: int) -> dict[str, int]:
