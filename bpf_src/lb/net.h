@@ -102,6 +102,8 @@ enum lb_icmp_type {
 	LB_ICMPV6_LAST_ERROR = 127,
 	LB_ICMPV6_ECHO_REQUEST = 128,
 	LB_ICMPV6_ECHO_REPLY = 129,
+	LB_ICMPV6_DISCOVERY_FIRST = 133, /* router solicitation; the last is redirect */
+	LB_ICMPV6_DISCOVERY_LAST = 137,
 };
 
 #define LB_ICMP_FRAGMENTATION_NEEDED 4 /* a code of LB_ICMP_UNREACHABLE */

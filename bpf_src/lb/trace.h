@@ -29,6 +29,9 @@ static __always_inline int lb_trace(const struct lb_packet *pkt, __u32 stage, in
 		trace->service = pkt->service ? pkt->service->index : LB_NONE;
 		trace->server = pkt->server ? pkt->server->index : LB_NONE;
 		trace->buffer = pkt->buffer;
+		/* never; older verifiers take any verdict that they do not know for this one */
+		if (verdict == LB_CONTINUE && !pkt->service && !pkt->server)
+			return LB_DROP_INTERNAL;
 	}
 	if (stage == LB_STAGE_CONNECTION) {
 		trace->key = pkt->key;

@@ -24,6 +24,21 @@ static __always_inline int lb_pseudo_send(struct lb_packet *pkt, __u32 hop, int 
 	return verdict == LB_CONTINUE ? delivered : verdict;
 }
 
+/*
+ * Neighbor discovery (RFC 4861) is of one link: the kernel answers where it was asked, with the MAC
+ * of that NIC.  At the pseudo interface it would tell another one.
+ */
+static __always_inline int lb_is_discovery(const struct lb_packet *pkt)
+{
+	struct lb_ipv6 *ip = pkt->data + sizeof(struct lb_ethernet);
+	struct lb_icmp *icmp = (void *)(ip + 1);
+
+	if (!LB_WITH_IPV6 || !pkt->ipv6 || pkt->protocol != LB_IPPROTO_ICMPV6)
+		return 0;
+	return (void *)(icmp + 1) <= pkt->data_end && icmp->type >= LB_ICMPV6_DISCOVERY_FIRST &&
+	       icmp->type <= LB_ICMPV6_DISCOVERY_LAST;
+}
+
 static __always_inline int lb_pseudo(struct lb_packet *pkt)
 {
 	struct lb_service *address;
@@ -38,7 +53,7 @@ static __always_inline int lb_pseudo(struct lb_packet *pkt)
 		return hop ? lb_pseudo_send(pkt, hop, LB_FROM_PSEUDO) : LB_DROP_NO_ROUTE;
 	}
 	address = lb_directory_find(pkt->buffer, pkt->destination, 0, 0);
-	if (!address || !(address->flags & LB_SERVICE_PSEUDO))
+	if (!address || !(address->flags & LB_SERVICE_PSEUDO) || lb_is_discovery(pkt))
 		return LB_TO_KERNEL;
 	if (pkt->fault == LB_DROP_MALFORMED)
 		return LB_DROP_MALFORMED;

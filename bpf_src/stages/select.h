@@ -90,7 +90,8 @@ static __always_inline int lb_pick(struct lb_packet *pkt)
 		backend = lb_backend_at(pkt, index);
 		if (unlikely(!backend || backend->service != pkt->service->index))
 			return LB_DROP_INTERNAL;
-		if (pkt->previous == index + 1 && i < LB_PICKS - 1)
+		/* unlikely: older verifiers want a jump back to the head of a loop, not a fall */
+		if (unlikely(pkt->previous == index + 1 && i < LB_PICKS - 1))
 			continue;
 		if (LB_WITH_SHARED && backend->shared && lb_clashes(pkt, backend->shared)) {
 			verdict = LB_DROP_TUPLE_CLASH;
