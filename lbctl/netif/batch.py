@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lbctl.netif.frames import Frames
 
 CONTINUED = 1 << 32  # XDP_PKT_CONTD in the upper half of a descriptor's second word
+SENT = "was transmitted"  # so a batch says whose frames the port has
 SHORTEST = 14  # an Ethernet header: the kernel sends nothing shorter
 
 
@@ -201,7 +202,13 @@ class Batch:
         return self
 
     def drop(self) -> None:
-        """Give all frames back to the pool."""
+        """
+        Give all frames back to the pool.
+
+        After `transmit` these are the ones that there was no room for, if any.
+        """
+        if self._gone == SENT:
+            return
         self._need()
         self._umem.give_back(self._frames)
         self._leave("was dropped")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 RUN = Path("/run/lbctl")
 _PATIENCE = 10.0  # seconds that lbctld may take to make sockets, or to tell a route
+_CROWDED = 0.05  # seconds between two attempts to be let in at all
 _AGAIN = 1.0  # seconds between two attempts to be known to lbctld
 # Of these lbctld will not change its mind.
 _FINAL = (NotFound, NotPermitted)
@@ -132,7 +133,7 @@ class Session:
         plug = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
         try:
             plug.settimeout(_PATIENCE)
-            plug.connect(str(self.path))
+            self._knock(plug)
         except OSError as error:
             plug.close()
             raise DaemonUnreachable(
@@ -140,6 +141,19 @@ class Session:
             ) from error
         self._plug = plug
         return plug
+
+    def _knock(self, plug: socket.socket) -> None:
+        """Connect; where too many others wait to be let in, try again for a while."""
+        end = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                plug.connect(str(self.path))
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(_CROWDED)
+            else:
+                return
 
     def _shown(self) -> list[int]:
         return [*self._memory, *(plug.fileno() for plug in self._sockets)]

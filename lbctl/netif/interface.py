@@ -69,11 +69,19 @@ class Interface:
             self._pulse.look()
             for port in self.ports:
                 port.flush()
+                if port.gone:
+                    self._forget(by_number, port)
             left = _GLANCE if end is None else max(min(end - time.monotonic(), _GLANCE), 0)
             if ready := self._poll.poll(left * 1000):
-                return [by_number[number] for number, _ in ready]
+                return [by_number[number] for number, _ in ready if number in by_number]
             if end is not None and time.monotonic() >= end:
                 return []
+
+    def _forget(self, by_number: dict[int, Port], port: Port) -> None:
+        """Wait no more for a port whose NIC is gone: it would look ready for ever."""
+        if by_number.pop(port.fileno(), None):
+            with suppress(KeyError):
+                self._poll.unregister(port.fileno())
 
     # -- frames ----------------------------------------------------------------------------------
 

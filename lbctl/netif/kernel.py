@@ -13,7 +13,7 @@ import struct
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from lbctl.errors import LbctlError, NotFound
+from lbctl.errors import LbctlError
 from lbctl.netif import options
 from lbctl.netif.frames import Frames
 from lbctl.netif.port import Port, Rings
@@ -31,16 +31,17 @@ _NO_WAIT = socket.MSG_DONTWAIT
 
 
 class KernelPlug:
-    """An AF_XDP socket with its calls; see `port.Plug`."""
+    """An AF_XDP socket with its calls; see `plug.Plug`."""
 
     def __init__(self, plug: socket.socket, grant: PortGrant) -> None:
         self._socket, self._grant = plug, grant
         self._send, self._receive = plug.send, plug.recv
         self.fileno = plug.fileno
+        self.gone = False
         self._last = (0,) * 6
 
     def kick(self) -> None:
-        """Send what is in the transmit ring; NotFound if the NIC is gone."""
+        """Send what is in the transmit ring."""
         try:
             self._send(b"", _NO_WAIT)
         except OSError as error:
@@ -71,9 +72,10 @@ class KernelPlug:
     def _judge(self, error: OSError) -> None:
         if error.errno in _LATER:
             return
-        where = f"NIC {self._grant.nic!r} queue {self._grant.queue}"
         if error.errno in (errno.ENXIO, errno.ENODEV):
-            raise NotFound(f"{where}: the NIC is gone; open the interface again") from error
+            self.gone = True
+            return
+        where = f"NIC {self._grant.nic!r} queue {self._grant.queue}"
         raise LbctlError(f"{where}: {error.strerror}") from error
 
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import select
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lbctl.netif.batch import CONTINUED, Batch
+from lbctl.errors import NotFound
+from lbctl.netif.batch import CONTINUED, SENT, Batch
 from lbctl.netif.frames import BATCH, FrameError, receiving, transmitting
 from lbctl.netif.rings import PLAIN, Consumer, Producer, Ring
 from lbctl.netif.status import Statistics
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lbctl.netif.frames import Frames
+    from lbctl.netif.plug import Plug
     from lbctl.netif.pulse import Pulse
     from lbctl.netif.wire import PortGrant
 
@@ -34,28 +36,6 @@ _KICKS = 64  # calls to have one batch sent; a call sends 32 packets at least, i
 _GLANCE = 1.0  # seconds of waiting after which lbctld is looked at again
 _NO_ROWS = np.empty((0, 2), np.int64)
 _NO_FRAMES = np.empty(0, np.int64)
-
-
-class Plug(Protocol):
-    """What a port needs of the kernel, or of the test that stands in for it."""
-
-    def fileno(self) -> int:
-        """The descriptor that is readable while there are packets."""
-
-    def kick(self) -> None:
-        """Have the kernel send what is in the transmit ring."""
-
-    def wake(self) -> None:
-        """Have the kernel look at the fill ring, and at the NIC when busy polling."""
-
-    def busy(self) -> bool:
-        """Whether packets come by our own calls (busy polling)."""
-
-    def counters(self) -> tuple[int, ...]:
-        """XDP_STATISTICS, in the order of the last six of Statistics."""
-
-    def close(self) -> None:
-        """Let go."""
 
 
 class Rings:
@@ -203,10 +183,13 @@ class Port:
 
         Those leave the batch, and their frames go back to the pool when the kernel has sent them;
         the rest stay in it, counted as `refused`: try again, or drop them.  Raises FrameError, and
-        sends nothing, for frames that are not the batch's any more, or a descriptor that is wrong.
+        sends nothing, for frames that are not the batch's any more, or a descriptor that is wrong;
+        NotFound if the NIC is gone.
         """
         if self._pulse.closed:
             self._pulse.look()
+        if self._plug.gone:
+            raise NotFound(f"NIC {self.nic!r} queue {self.queue}: it is gone; use another port")
         try:
             batch.check(self.umem, self._limit, multi_buffer=self.grant.multi_buffer)
         except FrameError:
@@ -224,7 +207,7 @@ class Port:
         count = wanted if wanted <= room else self._boundary(batch, room)
         if count:
             chained, before = batch.chained, batch.packets
-            tx.put(batch.give(count, self._sending, "was transmitted"))
+            tx.put(batch.give(count, self._sending, SENT))
             self._transmitted += before - batch.packets if chained else count
             if tx.need_wakeup:
                 self._kick()
@@ -238,6 +221,11 @@ class Port:
             return room
         starts = np.flatnonzero(batch.starts)
         return int(starts[starts <= room][-1])
+
+    @property
+    def gone(self) -> bool:
+        """Whether its NIC has vanished; the application's other ports go on."""
+        return self._plug.gone
 
     def flush(self) -> bool:
         """Call the kernel for what still waits to be sent; tells whether nothing does any more."""
@@ -260,9 +248,23 @@ class Port:
         completion = self._rings.completion
         count = completion.available()
         if count:
-            addresses = completion.peek(count)
+            frames = completion.peek(count) >> self.umem.shift
             completion.release(count)
-            self.umem.give_back(addresses >> self.umem.shift)
+            self.umem.give_back(self._sent(frames))
+
+    def _sent(self, frames: NDArray[np.int64]) -> NDArray[np.int64]:
+        """
+        Those that this port was sending.
+
+        A descriptor that somebody wrote into the ring past us comes back with the others.
+        """
+        owner = self.umem.owner
+        if frames.view(np.uint64).max() < len(owner) and (owner[frames] == self._sending).all():
+            return frames
+        inside = frames[frames.view(np.uint64) < len(owner)]
+        sent = np.unique(inside[owner[inside] == self._sending])
+        self._invalid += len(frames) - len(sent)
+        return sent
 
     # -- counting --------------------------------------------------------------------------------
 

@@ -39,7 +39,7 @@ class Nic:
     """
     One port's NIC and kernel: the other ends of the four rings.
 
-    *paused*: if true, nothing is sent, and the transmit ring fills.
+    *paused*: if true, nothing is sent, and the transmit ring fills.  *gone*: it has vanished.
     """
 
     def __init__(self, umem: Frames, grant: PortGrant) -> None:
@@ -47,6 +47,7 @@ class Nic:
         self.counts = [0] * 6
         self.sent: list[bytes] = []
         self.paused = False
+        self.gone = False
         self._event = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         areas = [
             mmap.mmap(-1, Ring.bytes_needed(PLAIN, size, words))
@@ -69,7 +70,7 @@ class Nic:
             tx=Producer(areas[3], PLAIN, grant.tx, 2),
         )
 
-    # -- what a port asks for; see port.Plug -----------------------------------------------------
+    # -- what a port asks for; see plug.Plug -----------------------------------------------------
 
     def fileno(self) -> int:
         """Readable while there are packets."""

@@ -153,7 +153,7 @@ class Application(RuleBasedStateMachine):
             self.fake.ports[number].transmit(batch)
         assert invalid + 1 == self.fake.ports[number].statistics().invalid
         with pytest.raises(FrameError, match="not the application's"):
-            batch.drop()
+            batch.release()
 
     @invariant()
     def frames_are_all_there(self):
