@@ -28,6 +28,7 @@ NAMES = (
     "health",
     "interrupts",
     "netif",
+    "pseudo",
 )
 
 

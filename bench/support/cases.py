@@ -19,6 +19,7 @@ ECHO_REQUEST = 0x0800  # type and code
 ARP = 0x0806
 STRANGER = ip_address("198.51.100.99")
 HOME = ip_address("203.0.113.254")  # of a pseudo interface
+ROOM = ip_address("203.0.113.20")  # of a network application
 
 NAT, NAT6 = Plan(), Plan(6)
 DSR = Plan(forward=Forward.DSR)
@@ -203,7 +204,7 @@ def _full() -> tuple[Group, ...]:
 
 
 def _programs() -> tuple[Group, ...]:
-    """What is for, and from, programs behind a pseudo interface; and what that costs others."""
+    """What is for, and from, programs on the switch itself; and what that costs others."""
     plan, there = replace(NAT, pseudo=str(HOME)), replace(TCP4, host=HOME)
     away = replace(TCP4, host=STRANGER)
     return (
@@ -215,6 +216,14 @@ def _programs() -> tuple[Group, ...]:
                 Case("from a pseudo interface", away, Verdict.FROM_PSEUDO, came=PSEUDO_NIC),
                 Case("not ours, beside a pseudo interface", away, Verdict.TO_KERNEL),
                 established("NAT, beside a pseudo interface", TCP4, 1),
+            ),
+        ),
+        Group(
+            "application",
+            replace(NAT, app=f"{ROOM}:5060/udp"),
+            (
+                Case("to an application", replace(UDP4, host=ROOM, port=5060), Verdict.TO_APP),
+                established("NAT, beside an application", TCP4, 1),
             ),
         ),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections import Counter
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import ip_address, ip_network
@@ -16,9 +16,11 @@ import numpy as np
 
 from lbctl.model import (
     ANY_PORT,
+    App,
     Backend,
     Configuration,
     Forward,
+    OnExit,
     OnUnknown,
     Pool,
     Protocol,
@@ -28,9 +30,10 @@ from lbctl.model import (
     Timeouts,
     Vip,
 )
+from lbctl.netif import sockets
 from lbctl.shared import abi, syscall, tables
 from lbctl.shared.configuration import Service, ServiceBackend
-from lbctl.shared.programs import Programs
+from lbctl.shared.programs import AppService, Programs
 from lbctl.shared.routing import NextHop, NextHopState
 from lbctl.switching import pins, program
 from lbctl.switching.dataplane import Dataplane, features
@@ -69,7 +72,8 @@ class Plan:
     """
     Services of one kind: as many VIPs (one address, ports behind each other) as *services*.
 
-    *pseudo*: the address of a pseudo interface beside them; empty: there is none.
+    *pseudo*: the address of a pseudo interface beside them; *app*: the VIP of a network
+    application that runs; empty: there is none.
     """
 
     version: int = 4
@@ -80,6 +84,7 @@ class Plan:
     slots: int = 65537
     on_unknown: OnUnknown = OnUnknown.HASH
     pseudo: str = ""
+    app: str = ""
 
     @property
     def address(self) -> IPAddress:
@@ -90,6 +95,12 @@ class Plan:
     def interfaces(self) -> tuple[Pseudo, ...]:
         """The pseudo interface, if there is one."""
         return (Pseudo(name="lb0", addresses=(self.pseudo,)),) if self.pseudo else ()
+
+    @property
+    def apps(self) -> tuple[App, ...]:
+        """The network application, if there is one."""
+        vips = (Vip.parse(self.app),) if self.app else ()
+        return (App(name="app", vips=vips, on_exit=OnExit.DROP),) if vips else ()
 
     def vip(self, number: int) -> Vip:
         """The VIP of one service."""
@@ -165,7 +176,10 @@ class Switch:
     ) -> None:
         self.path, self.plan, self._capacity = path, plan, capacity
         self.dataplane = Dataplane.open(path, capacity)
-        self._configuration = Configuration(pools=(*plan.pools(), *also), pseudo=plan.interfaces)
+        self._configuration = Configuration(
+            pools=(*plan.pools(), *also), pseudo=plan.interfaces, apps=plan.apps
+        )
+        self._open = ExitStack()
         self.dataplane.ensure(self._configuration)
         register_loopback(path)
         for slot in (OUTSIDE_NIC, OTHER_NIC, PSEUDO_NIC):
@@ -177,6 +191,7 @@ class Switch:
         routing.bump()
         self.leave_by(OUTSIDE_NIC)
         self.publish(plan)
+        self._run(plan.apps)
 
     def publish(self, plan: Plan, seed: int = 0) -> None:
         """Replace all services by those of *plan*."""
@@ -184,10 +199,21 @@ class Switch:
         services = self.services(plan, seed)
         hosts = [address.ip for one in plan.interfaces for address in one.addresses]
         hops = {host: self.dataplane.routing.destination(host) for host in hosts}
+        apps = tuple(AppService(app.vips, app.on_exit) for app in plan.apps)
         self.dataplane.configuration.publish(
-            services, Timeouts(), generation, programs=Programs(pseudo=hops)
+            services, Timeouts(), generation, programs=Programs(apps, pseudo=hops)
         )
         self.leave_by(OUTSIDE_NIC)
+
+    def _run(self, apps: tuple[App, ...]) -> None:
+        """Give applications a socket to receive by: it is never read, for nothing gets there."""
+        for app in apps:
+            made = self._open.enter_context(sockets.create([sockets.Place.of("lo")], 64))
+            table = self.dataplane.configuration
+            number = table.app_number(app.vips[0])
+            if number is None:
+                raise LookupError(f"{app.vips[0]} is not published")
+            table.app_table.put(number, OUTSIDE_NIC, 0, made.sockets[0].fileno())
 
     def services(self, plan: Plan, seed: int = 0) -> list[Service]:
         """The services of *plan*, with slots dealt at random."""
@@ -250,5 +276,6 @@ class Switch:
 
     def __exit__(self, *_: object) -> None:
         """Remove it whole."""
+        self._open.close()
         os.close(self.program)
         self.dataplane.destroy()

@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lbctl.control.interfaces.facts import facts_of, strict_filters
 from lbctl.control.interfaces.kernel import Kernel
-from lbctl.control.interfaces.plan import Put, addresses_of, changes, differing, wanted
+from lbctl.control.interfaces.plan import (
+    Put,
+    addresses_of,
+    changes,
+    differing,
+    local_servers,
+    wanted,
+)
 from lbctl.control.interfaces.records import Claim, Way
 from lbctl.errors import LbctlError
 from lbctl.model import Configuration
@@ -127,9 +134,13 @@ class InterfaceDaemon:
             self._write(configuration)
 
     def follow(self) -> None:
-        """Send by the switch where it knows a way to now, and nowhere else."""
+        """
+        Hear that routes or NICs have changed: send by the switch where it knows a way to now.
+
+        The kernel forgets neighbors of a NIC that gets another MAC.
+        """
         with self._lock:
-            if self._last.pseudo and differing(self._routes()) != self._known:
+            if self._last.pseudo or local_servers(self._last):
                 self._write(self._last)
 
     def remove_all_but(self, configuration: Configuration) -> None:

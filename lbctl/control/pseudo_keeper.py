@@ -27,6 +27,9 @@ class Interfaces(Protocol):
     def remove_all_but(self, configuration: Configuration) -> None:
         """Remove our devices that *configuration* does not have."""
 
+    def warnings(self, configuration: Configuration) -> list[str]:
+        """What keeps others from finding the addresses of pseudo interfaces, each in a line."""
+
 
 class NoInterfaces:
     """Where there is no interface daemon."""
@@ -39,6 +42,11 @@ class NoInterfaces:
 
     def remove_all_but(self, configuration: Configuration) -> None:
         """Remove none."""
+
+    def warnings(self, configuration: Configuration) -> list[str]:
+        """Nothing to warn of."""
+        del configuration
+        return []
 
 
 class PseudoKeeper:

@@ -63,7 +63,7 @@ class RoutingDaemon:
     ) -> None:
         self._mirror = KernelMirror(table, attached)
         self._on_link = on_link or (lambda _: None)
-        self.on_routes: Callable[[], None] = lambda: None  # hears that `routes` has changed
+        self.on_routes: Callable[[], None] = lambda: None  # hears that `routes`, or links, changed
         self._told = 0  # the revision of the routes that it heard of
         # Guards what follows; notified when the thread has seen a change.
         self._news = threading.Condition()
@@ -156,14 +156,14 @@ class RoutingDaemon:
             self._resync({Kind.NEIGHBOR})  # not every change of their states is told
             return neighbors_view(self._mirror.kernel, self._mirror.slots, self._mirror.writer.held)
 
-    def warnings(self) -> list[str]:
-        """What keeps back-ends from being reached now, and routes out of the table."""
+    def warnings(self, but: Collection[IPAddress] = ()) -> list[str]:
+        """What keeps hosts, *but* those, from being reached now, and routes out of the table."""
         with self._news:
-            kernel, slots = self._mirror.kernel, self._mirror.slots
-            found = (obstacle(kernel, slots, h) for h in self._mirror.writer.destinations())
+            kernel, slots, writer = self._mirror.kernel, self._mirror.slots, self._mirror.writer
+            found = (obstacle(kernel, slots, h) for h in writer.destinations() if h not in but)
             return [
                 *(item.text for item in found if item),
-                *self._mirror.writer.failures,
+                *writer.failures,
                 *self._mirror.complaints,
             ]
 
@@ -202,7 +202,7 @@ class RoutingDaemon:
             told, self._told = self._told, self._mirror.writer.revision
         for name in dict.fromkeys(changed):
             self._tell(name, partial(self._on_link, name))
-        if told != self._told:
+        if changed or told != self._told:
             self._tell("routes", self.on_routes)
 
     def _tell(self, what: str, listener: Callable[[], None]) -> None:

@@ -4,11 +4,8 @@ The interface daemon in a kernel, without switching processors: what it makes, r
 
 from __future__ import annotations
 
-import json
 import socket
-from functools import partial
-from ipaddress import ip_address, ip_network
-from types import SimpleNamespace
+from ipaddress import ip_address
 
 import pytest
 
@@ -17,72 +14,10 @@ from lbctl.errors import Conflict, LbctlError
 from lbctl.model import Backend, Configuration, Pool, Pseudo
 from lbctl.pseudo import device
 from lbctl.testbed import namespaces
+from tests.support.interfaces import ADDRESSES, CLIENT4, CLIENT6, NONE, PSEUDO, WANTED, host
 from tests.support.wire import eventually, wire
 
-__all__ = ["wire"]
-
-ADDRESSES = ("203.0.113.1/32", "2001:db8:f::1/128")
-PSEUDO = Pseudo(name="lb0", addresses=ADDRESSES)
-WANTED = Configuration(pseudo=(PSEUDO,))
-NONE = Configuration()
-CLIENT4, CLIENT6 = "198.51.100.11", "2001:db8:1::11"
-
-
-class Host:
-    """
-    A switch with an attached NIC, one that is not, and a client; the daemon runs in it.
-
-        client [eth0 198.51.100.11] ---- [ext0 198.51.100.1] switch [mgmt 198.51.100.5] ---- other
-    """
-
-    def __init__(self, wire):
-        self.wire = wire
-        wire.cable("switch", "ext0", "client", "eth0")
-        wire.cable("switch", "mgmt", "other", "eth0")
-        wire.ip("switch", "addr add 198.51.100.1/24 dev ext0")
-        wire.ip("switch", "addr add 2001:db8:1::1/64 dev ext0")
-        wire.ip("switch", "addr add 198.51.100.5/24 dev mgmt")
-        wire.ip("client", f"addr add {CLIENT4}/24 dev eth0", f"addr add {CLIENT6}/64 dev eth0")
-        wire.ip("client", "route add 203.0.113.0/24 dev eth0", "route add 2001:db8:f::/64 dev eth0")
-        self.attached = ["ext0"]
-        self.routes = {ip_network(text): True for text in ("0.0.0.0/0", "::/0")}
-        self.daemon = InterfaceDaemon("default", self.nics, lambda: self.routes)
-
-    def nics(self):
-        """The NICs that have a program, so to speak."""
-        return [
-            SimpleNamespace(name=name, ifindex=socket.if_nametoindex(name))
-            for name in self.attached
-        ]
-
-    def do(self, function, *arguments):
-        """Call a function in the switch's namespace."""
-        return namespaces.call(self.wire.namespace("switch"), partial(function, *arguments))
-
-    def json(self, *words):
-        """What `ip` tells."""
-        return json.loads(self.wire.run("switch", "ip", "-j", *words) or "[]")
-
-    def addresses(self, nic):
-        """The addresses of a NIC, those that come by themselves as well."""
-        found = self.json("addr", "show", "dev", nic)[0]["addr_info"]
-        return {f"{one['local']}/{one['prefixlen']}" for one in found}
-
-    def everything(self):
-        """All that it may have changed."""
-        words = ("addr", "rule", "-6 rule", "neigh show nud permanent", "route show table all")
-        words += ("-6 route show table all",)
-        return {line: self.wire.run("switch", "ip", *line.split()) for line in words}
-
-    def way_out(self, target, source):
-        """The NIC by which something is sent."""
-        return self.json("route", "get", target, "from", source)[0]["dev"]
-
-
-@pytest.fixture
-def host(wire):
-    """A switch without a pseudo interface."""
-    return Host(wire)
+__all__ = ["host", "wire"]
 
 
 def test_the_pair_is_such_as_the_switch_needs_it(host):
@@ -102,68 +37,6 @@ def test_the_pair_is_such_as_the_switch_needs_it(host):
     assert "tx-checksumming: off" in features
     assert "generic-receive-offload: on" in features
     assert found["lb0-s"]["num_rx_queues"] >= found["lb0"]["num_tx_queues"]
-
-
-def test_its_packets_leave_by_it_wherever_they_go(host):
-    """
-    Those of other addresses leave as before.
-    """
-    host.do(host.daemon.refresh, WANTED)
-
-    assert "lb0" == host.way_out(CLIENT4, "203.0.113.1")
-    assert "lb0" == host.way_out(CLIENT6, "2001:db8:f::1")
-    assert "ext0" == host.way_out(CLIENT4, "198.51.100.1")
-    assert "ext0" == host.way_out(CLIENT6, "2001:db8:1::1")
-
-
-def test_where_the_switch_knows_no_way_the_kernel_sends_itself(host):
-    """
-    It asks for the MAC; the switch gets to know it, and the next packets are the switch's.
-    """
-    host.routes = {ip_network("198.51.100.0/24"): False, ip_network("2001:db8:1::/64"): False}
-    host.do(host.daemon.refresh, WANTED)
-    for text, family in ((CLIENT4, 4), (CLIENT6, 6)):
-        source = ADDRESSES[family == 6].partition("/")[0]
-        assert "ext0" == host.way_out(text, source)
-        host.routes[ip_network(text)] = True
-
-        host.do(host.daemon.follow)
-
-        assert "lb0" == host.way_out(text, source)
-        host.routes[ip_network(text)] = False
-        host.do(host.daemon.follow)
-        assert "ext0" == host.way_out(text, source)
-
-
-def test_a_network_may_change_from_one_to_the_other(host):
-    """
-    Its route is made anew, not doubled; what is inside it counts before it.
-    """
-    networks = [ip_network("198.51.100.0/24"), ip_network("2001:db8:1::/64")]
-    inside = [ip_network(CLIENT4), ip_network(CLIENT6)]
-    for known in (True, False, True):
-        host.routes = dict.fromkeys([ip_network("0.0.0.0/0"), ip_network("::/0")], not known)
-        host.routes |= dict.fromkeys(networks, known) | dict.fromkeys(inside, not known)
-
-        host.do(host.daemon.refresh, WANTED)
-
-        nic = "ext0" if known else "lb0"
-        assert nic == host.way_out(CLIENT4, "203.0.113.1")
-        assert nic == host.way_out(CLIENT6, "2001:db8:f::1")
-
-
-def test_it_follows_what_was_asked_for_last(host):
-    """
-    Once there is no pseudo interface, changed routes are nothing to it.
-    """
-    host.do(host.daemon.refresh, WANTED)
-    host.do(host.daemon.remove_all_but, NONE)
-    before = host.everything()
-    host.routes = {}
-
-    host.do(host.daemon.follow)
-
-    assert before == host.everything()
 
 
 def test_next_hops_name_both_macs(host):
