@@ -285,6 +285,7 @@ class Controller:
             self._following.discard(name)
             if not self._stopped:
                 self.nics.follow(name, self.configuration)
+                self.programs.follow(self.configuration)
                 self.routing.refresh()
 
     def _tidy(self) -> None:

@@ -80,6 +80,7 @@ def run(options: Options) -> None:
     os.umask(0o077)
     host.limit_heaps()
     host.raise_limits()
+    host.require_kernel()
     host.require_privileges()
     if options.netns:
         host.enter_netns(options.netns)
@@ -105,6 +106,7 @@ def run(options: Options) -> None:
         controller.start()
         processors = Processors(options.state_dir, options.name, journal.tell)
         processors.resume()
+        broker.dedicate = processors.admit
         listeners = list(_listeners(options, controller, processors, cleanup))
         apps = cleanup.enter_context(listening(path_beside(options.socket)))
         push = cleanup.enter_context(sockets.push_socket(options.push)) if options.push else None

@@ -9,6 +9,8 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import os
+import platform
+import re
 import resource
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -28,6 +30,7 @@ LARGE = 1 << 17  # bytes; larger blocks are mapped, and unmapped when they are f
 CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_PERFMON, CAP_BPF = 12, 21, 38, 39
 NEEDED = {"CAP_NET_ADMIN": CAP_NET_ADMIN, "CAP_PERFMON": CAP_PERFMON, "CAP_BPF": CAP_BPF}
 INCLUDED = {CAP_PERFMON, CAP_BPF}  # in CAP_SYS_ADMIN
+OLDEST = (5, 12)  # Linux whose programs can swap and set bits atomically, and see what was there
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -48,6 +51,15 @@ def raise_limits() -> None:
     now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     if now < most:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def require_kernel(release: str | None = None) -> None:
+    """Refuse a kernel whose verifier takes none of our programs; by its number, *release*."""
+    release = release or platform.release()
+    found = re.match(r"(\d+)\.(\d+)", release)
+    if found and (int(found[1]), int(found[2])) < OLDEST:
+        wanted = "{}.{}".format(*OLDEST)
+        raise LbctlError(f"lbctld needs Linux {wanted}, and this is {release}; upgrade the kernel")
 
 
 def require_privileges(status: Path = Path("/proc/self/status")) -> None:

@@ -130,7 +130,8 @@ class ConfigurationTable:
         self._control["generation"][spare] = generation
         self._write_timeouts(timeouts)
         self._control["active"] = spare
-        fresh = set(numbers.values()) - set(self._apps.values())
+        kept_numbers = {n for vip, n in numbers.items() if self._apps.get(vip) == n}
+        fresh = set(numbers.values()) - kept_numbers
         self._services, self._backends, self._apps = service_index, backend_index, numbers
         for number in fresh:
             self.app_table.clear(number)  # of sockets that are another's

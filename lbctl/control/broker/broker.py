@@ -59,6 +59,8 @@ class Broker:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._controller = controller
+        # puts a process of an application on its CPUs; says in a line what could not be done
+        self.dedicate: Callable[[str, int], str] = lambda _app, _process: ""
         slots = Slots(controller.dataplane.configuration.app_table)
         teller = Teller(self._tell, clock)
         self._grants = Grants(controller, slots, hardware or KernelHardware())
@@ -159,6 +161,7 @@ class Broker:
             try:
                 self._admit(caller, handover.running)
                 caller.send({"app": handover.grant.encode()}, handover.descriptors)
+                await self._give_cpus(name, caller)
             finally:
                 handover.close()
 
@@ -176,6 +179,12 @@ class Broker:
             running = await self._in_thread(job)
             self._admit(caller, running, again=True)
             caller.send({"resumed": True})
+            await self._give_cpus(name, caller)
+
+    async def _give_cpus(self, name: str, caller: Caller) -> None:
+        """Put the application's process on the CPUs that are its own, if it has some."""
+        if why := await self._in_thread(self.dedicate, name, caller.peer.pid):
+            log.warning("%s", why)
 
     def _admit(self, caller: Caller, running: RunningApp, *, again: bool = False) -> None:
         self._roster.begin(caller, running, again=again)

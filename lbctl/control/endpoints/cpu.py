@@ -51,13 +51,17 @@ def plan(control: Control, keeper: Keeper, chosen: Annotated[Chosen, Query()]) -
 @router.post("/cpu/apply")
 def apply(control: Control, keeper: Keeper, who: Who, chosen: Annotated[Chosen, Query()]) -> Done:
     """Give CPUs their tasks; what does not go is told and ends nothing."""
-    return keeper.apply(
+    done = keeper.apply(
         control.configuration,
         _attached(control),
         who,
         proposed=chosen.proposed,
         only_own=chosen.only_own,
     )
+    for app in control.configuration.apps:  # that run already
+        if (state := control.programs.running(app.name)) and state.pid:
+            keeper.admit(app.name, state.pid)
+    return done
 
 
 @router.post("/cpu/restore")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lbctl.control.pseudo_keeper import NoInterfaces
 from lbctl.control.standing import NOTHING_FOUND, Standing, Standings
 from lbctl.errors import Conflict, NotFound
 from lbctl.model import Configuration, SocketAddress, State, Vip
@@ -21,7 +22,7 @@ from lbctl.shared.tables import Capacity
 from lbctl.switching.nics import AttachedNic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from lbctl.model import IPAddress, Nic
     from lbctl.shared.programs import Programs
@@ -51,6 +52,7 @@ class Tables:
     def __init__(self) -> None:
         self.generation = 0
         self.active_buffer = "A"
+        self.app_table = SimpleNamespace()  # of applications, which no test here has running
         self.services: tuple[Any, ...] = ()
         self.local: frozenset[IPAddress] = frozenset()
         self.programs: Programs | None = None
@@ -171,6 +173,7 @@ class Dataplane:
             by_nic=lambda: iter(self.counts),
             by_backend=lambda: self.traffic,
             reasons=lambda: self.reasons,
+            of_service=lambda index: self.reasons[0][index],
         )
         self.counts: list[Any] = []
         self.traffic = np.zeros(CAPACITY, abi.BACKEND_COUNTER)
@@ -223,6 +226,13 @@ class Dataplane:
         return gone
 
 
+class Interfaces(NoInterfaces):
+    """The interface daemon: there is nothing for it to do."""
+
+    def follow(self) -> None:
+        pass
+
+
 class Routing:
     """The routing daemon: every host answers but those in `unreachable`."""
 
@@ -230,6 +240,7 @@ class Routing:
         self.unreachable: dict[IPAddress, str] = {}
         self.calls: list[str] = []
         self.asked: set[IPAddress] = set()
+        self.routes: dict[Any, Any] = {}
 
     def start(self) -> None:
         self.calls.append("start")
@@ -244,8 +255,8 @@ class Routing:
         self.asked = set(addresses)
         return {address: self.unreachable.get(address) for address in self.asked}
 
-    def warnings(self) -> list[str]:
-        return list(self.unreachable.values())
+    def warnings(self, but: Collection[IPAddress] = ()) -> list[str]:
+        return [text for address, text in self.unreachable.items() if address not in but]
 
     def routes_view(self) -> list[dict[str, Any]]:
         blackhole = {"prefix": "192.0.2.0/24", "next_hop": None, "nic": None, "mac": None}

@@ -330,12 +330,12 @@ def switchless(monkeypatch, tmp_path):
         manager.bind(str(tmp_path / "notify"))
         rig = Switchless(tmp_path, manager)
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
-        monkeypatch.setattr(host, "require_privileges", lambda: None)
-        monkeypatch.setattr(host, "require_bpffs", lambda _: None)
-        monkeypatch.setattr(host, "limit_heaps", lambda: None)
+        for name in ("require_privileges", "require_bpffs", "limit_heaps"):
+            monkeypatch.setattr(host, name, lambda *_: None)
         monkeypatch.setattr(os, "umask", lambda _: 0)
         monkeypatch.setattr(daemon, "Dataplane", SimpleNamespace(open=lambda *_: rig.plane))
         monkeypatch.setattr(daemon, "RoutingDaemon", lambda *_: fakes.Routing())
+        monkeypatch.setattr(daemon, "InterfaceDaemon", lambda *_: fakes.Interfaces())
         monkeypatch.setattr(logs, "start_logging", lambda *_: None)
         yield rig
 

@@ -164,3 +164,23 @@ def test_an_address_watch_that_heard_nothing_is_silent():
     watch = AddressWatch()
     watch.clear()
     watch.close()
+
+
+@pytest.mark.parametrize("release", ["5.10.0-32-amd64", "4.19.0", "5.11.99"])
+def test_a_kernel_that_is_too_old_is_refused(release):
+    """
+    In one line: what is needed, what is there, and what to do.
+    """
+    with pytest.raises(LbctlError) as refusal:
+        host.require_kernel(release)
+
+    wanted = f"lbctld needs Linux 5.12, and this is {release}; upgrade the kernel"
+    assert wanted == str(refusal.value)
+
+
+@pytest.mark.parametrize("release", [None, "5.12.0", "6.1.0-50-amd64", "7.3.4+deb13-amd64", "odd"])
+def test_a_kernel_that_is_recent_enough_is_not_refused(release):
+    """
+    Neither is this machine's, nor one whose number says nothing.
+    """
+    host.require_kernel(release)

@@ -167,7 +167,11 @@ class Client:
     def __init__(self, path):
         self.plug = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.plug.settimeout(PATIENCE)
-        self.plug.connect(str(path))
+        try:
+            self.plug.connect(str(path))
+        except OSError:
+            self.plug.close()
+            raise
         self.descriptors = []
 
     def ask(self, message, descriptors=()):
