@@ -6,7 +6,7 @@ PYTEST := $(BIN)/python -m pytest -p no:cacheprovider
 BPF := $(wildcard bpf_src/*.c bpf_src/*/*.h)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo abi reference check format test test-unit test-bpf test-netns bench docs clean
+.PHONY: help setup demo abi reference check format test test-unit test-bpf test-netns test-vm bench docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,14 @@ test-bpf: ready ## single packets through the real program (root)
 
 test-netns: ready-tests ## live traffic in network namespaces (root)
 	@$(PYTEST) -m netns
+
+.PHONY: ready-vm
+ready-vm:
+	@tools/setup vm
+
+test-vm: ready-vm ## lbctl on the kernels of Debian's releases, in emulated machines; 20 minutes (root)
+	@$(BIN)/python -m tests.system.kernels
+	@$(BIN)/python docs/generate_reference.py
 
 check: ready ## formatting, lint, types, spelling, generated files
 	$(BIN)/ruff check

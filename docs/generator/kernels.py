@@ -28,10 +28,10 @@ in one line that the kernel is too old for it. A dash: not tried, because what i
 refused or did not come about, or because time was over."""
 
 CHECKS = {
-    "kernel": "Is the kernel recent enough",
+    "kernel": "Age",
     "programs": "Programs",
-    "virtio": "Native XDP on virtio NICs with offloads and several queues",
-    "veth": "Native XDP on veth, and IPVS beside it",
+    "virtio": "Native XDP on virtio NICs, with offloads and several queues",
+    "veth": "Native XDP on veth, IPVS beside it",
 }
 
 
@@ -43,27 +43,26 @@ def page() -> str:
 def render(kernels: Sequence[Kernel]) -> str:
     """The page for these kernels, oldest first."""
     return text.join(
-        "# Kernels", INTRO, LEGEND, _table(kernels), _machines(kernels), _said(kernels)
+        "# Kernels", INTRO, LEGEND, _tables(kernels), _machines(kernels), _said(kernels)
     )
 
 
-def _table(kernels: Sequence[Kernel]) -> str:
-    """Steps by kernel; steps in the order in which they were first made."""
-    outcomes = [
-        {(step["check"], step["step"]): step["outcome"] for step in kernel["steps"]}
-        for kernel in kernels
-    ]
-    # The kernel that was asked most comes first: its order is the order of the checks.
-    steps = dict.fromkeys(key for found in sorted(outcomes, key=len, reverse=True) for key in found)
-    ordered = sorted(steps, key=lambda key: list(CHECKS).index(key[0]))
-    rows = [
-        (
-            text.safe(f"{CHECKS[check]}: {step}"),
-            *(_cell(found.get((check, step))) for found in outcomes),
-        )
-        for check, step in ordered
-    ]
-    return text.table(["What", *map(_name, kernels)], rows)
+def _tables(kernels: Sequence[Kernel]) -> str:
+    """A table for each check, of steps by kernel."""
+    parts = []
+    for check, title in CHECKS.items():
+        outcomes = [
+            {step["step"]: step["outcome"] for step in kernel["steps"] if step["check"] == check}
+            for kernel in kernels
+        ]
+        # The kernel that was asked most comes first: its order is the order of the steps.
+        asked = sorted(outcomes, key=len, reverse=True)
+        steps = dict.fromkeys(step for found in asked for step in found)
+        rows = [
+            (text.safe(step), *(_cell(found.get(step)) for found in outcomes)) for step in steps
+        ]
+        parts += [f"## {title}", text.table(["Step", *map(_name, kernels)], rows)] if rows else []
+    return text.join(*parts)
 
 
 def _cell(outcome: str | None) -> str:

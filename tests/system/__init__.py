@@ -1,0 +1,1 @@
+"""The system as a whole, on other kernels and machines than this one."""
