@@ -271,7 +271,7 @@ class Batch:
 
         An odd byte at the end counts as if a zero followed.  (n,) uint64.
         """
-        width = int(lengths.max() + 1) & ~1 if len(self) else 2
+        width = max(int(lengths.max() + 1) & ~1, 2) if len(self) else 2
         starts = self._rows[:, 0] + first
         window = self._umem.window(width)
         inside = starts < len(window)

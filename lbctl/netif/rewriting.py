@@ -109,12 +109,15 @@ def fill_checksums(batch: Batch, kind: np.dtype[Any]) -> None:
     FrameError if the lengths in a packet's headers are not those of the packet.
     """
     lines = batch.lines(kind)
+    lengths, fit = _lengths(batch, lines, kind)
+    if not fit.all():
+        raise FrameError("the lengths in a packet's headers are not those of the packet")
     lines["checksum"] = 0
     if kind in (UDP4, TCP4):
         lines["ip_checksum"] = 0
         _words(lines)[:, 12] = ~_network_sums(lines)
     batch.write(lines)
-    sums = ~_transport_sums(batch, lines, kind)
+    sums = ~_transport_sums(batch, lines, kind, lengths)
     if kind in (UDP4, UDP6):
         sums[sums == 0] = 0xFFFF
     _words(lines)[:, _columns(kind, "checksum")[1].start] = sums
@@ -126,12 +129,15 @@ def checksums_hold(batch: Batch, kind: np.dtype[Any]) -> NDArray[np.bool_]:
     Whether the checksums of packets of one kind are right, (n,) bool.
 
     What the NIC's driver found out about them is not known to XDP.  No UDP checksum over IPv4 is
-    right, too.  FrameError as in `fill_checksums`.
+    right, too.  Those of a packet whose headers tell another length than it has are not.
     """
     lines = batch.lines(kind)
-    right: NDArray[np.bool_] = _transport_sums(batch, lines, kind) == 0xFFFF
+    lengths, fit = _lengths(batch, lines, kind)
+    lengths[~fit] = 0
+    right: NDArray[np.bool_] = _transport_sums(batch, lines, kind, lengths) == 0xFFFF
     if kind == UDP4:
         right |= lines["checksum"] == 0
+    right &= fit
     if kind in (UDP4, TCP4):
         right &= _network_sums(lines) == 0xFFFF
     return right
@@ -142,18 +148,24 @@ def _network_sums(lines: NDArray[Any]) -> NDArray[np.uint16]:
     return _fold(_words(lines)[:, 7:17].sum(axis=1, dtype=np.uint32))
 
 
-def _transport_sums(batch: Batch, lines: NDArray[Any], kind: np.dtype[Any]) -> NDArray[np.uint16]:
-    """The sum over pseudo header, header and payload, as they are in the packets."""
+def _lengths(
+    batch: Batch, lines: NDArray[Any], kind: np.dtype[Any]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Bytes behind the IP header, by that header; and whether the packet has so many."""
     first = _FIRST_OF_TRANSPORT[kind]
     if kind in (UDP4, TCP4):
         lengths = lines["total_length"].astype(np.int64) - 20
-        pseudo = _words(lines)[:, 13:17]
     else:
         lengths = lines["payload_length"].astype(np.int64)
-        pseudo = _words(lines)[:, 11:27]
-    least = shortest(kind) - first
-    if len(lines) and (lengths.min() < least or (lengths > batch.sizes() - first).any()):
-        raise FrameError("the lengths in a packet's headers are not those of the packet")
+    return lengths, (lengths >= shortest(kind) - first) & (lengths <= batch.sizes() - first)
+
+
+def _transport_sums(
+    batch: Batch, lines: NDArray[Any], kind: np.dtype[Any], lengths: NDArray[np.int64]
+) -> NDArray[np.uint16]:
+    """The sum over pseudo header, header and payload, as they are in the packets."""
+    first = _FIRST_OF_TRANSPORT[kind]
+    pseudo = _words(lines)[:, 13:17] if kind in (UDP4, TCP4) else _words(lines)[:, 11:27]
     sums = pseudo.sum(axis=1, dtype=np.uint64) + batch.sums(first, lengths)
     # both are 16-bit numbers in network order, and sums are of words as they lie in memory
     extra = lengths.astype(">u2").view(np.uint16).astype(np.uint64)
@@ -177,7 +189,7 @@ def _kind(lines: NDArray[Any]) -> np.dtype[Any]:
 
 def _words(lines: NDArray[Any]) -> NDArray[np.uint16]:
     """The lines as 16-bit words as they lie in memory: sums do not mind the byte order."""
-    return lines.view(np.uint16).reshape(len(lines), -1)
+    return lines.view(np.uint16).reshape(len(lines), lines.dtype.itemsize // 2)
 
 
 def _columns(kind: np.dtype[Any], name: str) -> tuple[int, slice]:

@@ -168,17 +168,32 @@ def test_what_cannot_be_patched_is_refused():
         netif.assign(batch.lines(headers.ETHERNET), source_mac=np.void(bytes(6)))
 
 
-def test_a_length_that_lies_is_refused():
+@pytest.mark.parametrize("claimed", [0, 27, 500])
+def test_a_length_that_lies_is_refused(claimed):
     """
-    What a header claims beyond the packet is not summed.
+    What a header claims beyond the packet is not summed, and the other packets are judged.
     """
-    batch, _fake = received(packet("UDP4"))
+    batch, _fake = received(packet("UDP4"), packet("UDP4"))
     lines = batch.lines(UDP4)
-    lines["total_length"] = 500
+    lines["total_length"][0] = claimed
     batch.write(lines)
 
+    assert [False, True] == netif.checksums_hold(batch, UDP4).tolist()
     with pytest.raises(FrameError, match="lengths in a packet's headers"):
-        netif.checksums_hold(batch, UDP4)
+        netif.fill_checksums(batch, UDP4)
+
+
+def test_no_packets_are_no_trouble():
+    """
+    An empty batch has nothing to assign, and nothing that is wrong.
+    """
+    batch, fake = received()
+    lines = batch.lines(UDP4)
+    netif.assign(lines, destination=np.uint32(1))
+
+    netif.fill_checksums(batch, UDP4)
+    assert [] == netif.checksums_hold(batch, UDP4).tolist()
+    assert fake.umem.free
 
 
 def test_kinds_are_told():
