@@ -14,7 +14,7 @@ from tests.support.console import Console, agrees, steps
 TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorial"
 OTHERS = (
     *("design/packet-walk", "howto/add-a-service", "howto/upgrade"),
-    "howto/programs-on-the-switch",
+    *("howto/programs-on-the-switch", "howto/network-application"),
 )
 PAGES = sorted(TUTORIAL.glob("*.md")) + [TUTORIAL.parent / f"{name}.md" for name in OTHERS]
 PREPARATION = ("sudo ", "PATH=")  # the reader's; here it is done

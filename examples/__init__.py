@@ -1,0 +1,1 @@
+"""The examples: complete network applications; see README.md beside this file."""

@@ -1,0 +1,1 @@
+"""The echo: answer UDP at the NIC; see README.md in the folder above."""
