@@ -202,11 +202,7 @@ class Batch:
         return self
 
     def drop(self) -> None:
-        """
-        Give all frames back to the pool.
-
-        After `transmit` these are the ones that there was no room for, if any.
-        """
+        """Give all frames back to the pool; after `transmit` those that had no room, if any."""
         if self._gone == SENT:
             return
         self._need()

@@ -139,7 +139,7 @@ def checked(switch, ours):
     """With a health check all new connections are answered by the living."""
     switch.lbctl("pool", "set", "web4", "--check", "tcp")
     tests.until(
-        lambda: any(row["health"] == "down" for row in switch.api.backends("web4")),
+        lambda: any(row["state"] == "down" for row in switch.api.backends("web4")),
         "nobody notices",
     )
     assert {"server1"} == set(switch.names(ours.vip))
