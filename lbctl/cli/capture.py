@@ -10,7 +10,7 @@ import click
 
 from lbctl.cli import recording, render
 from lbctl.cli.options import example, output_option
-from lbctl.cli.parameters import NIC, POOL, SERVER, Number, Shown, starting
+from lbctl.cli.parameters import APP, NIC, POOL, SERVER, Number, Shown, starting
 from lbctl.cli.tables import text
 from lbctl.errors import UsageError
 
@@ -74,6 +74,7 @@ class Host(Shown):
 )
 @click.option("--drops", is_flag=True, help="Only what is discarded: --verdict drop.")
 @click.option("--pool", type=POOL, help="Only to and from this pool.")
+@click.option("--app", type=APP, help="Only for this network application.")
 @click.option("--backend", type=SERVER, help="Only to and from this back-end.")
 @click.option(
     "--host", type=Host("ADDR"), help="Only from or to this address, or a back-end's that has it."
@@ -168,7 +169,7 @@ def _ending(client: Client, stream: Stream) -> AbstractContextManager[None]:
 def line(row: Row) -> str:
     """One packet."""
     more = f" {row['more']}" if row["more"] else ""
-    server = " ".join(filter(None, (row["pool"], row["backend"])))
+    server = " ".join(filter(None, (row["pool"], row["app"], row["backend"])))
     out = f"out {row['out_nic']}" if row["out_nic"] else ""
     who = f"{row['protocol']} {row['source']} > {row['destination']}{more}"
     parts = (row["time"][11:26], row["nic"], who, row["verdict"], server, out)

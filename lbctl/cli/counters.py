@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from lbctl.cli.tables import Column, Lines, Table
+from lbctl.cli.tables import Column, Lines, Table, speaking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -20,8 +20,9 @@ PACKETS = Column("PACKETS", "packets", right=True)
 AMOUNTS = (PACKETS, Column("BYTES", "bytes", right=True))
 REASON = Column("REASON", "reason")
 VERDICTS = (Column("NIC", "nic"), Column("VERDICT", "verdict"), *AMOUNTS)
-WHOSE = (Column("POOL", "pool"), Column("VIP", "vip"))
-SERVER = (*WHOSE, Column("BACKEND", "address"))
+POOL, VIP = Column("POOL", "pool"), Column("VIP", "vip")
+WHOSE = (POOL, Column("APP", "app", optional=True), VIP)
+SERVER = (POOL, VIP, Column("BACKEND", "address"))
 SERVICES = (*WHOSE, Column("VERDICT", "reason"), PACKETS)
 CONNECTIONS = (
     *SERVER,
@@ -40,7 +41,7 @@ BACKENDS = (
 DROPS = {
     "nic": (REASON, Column("NIC", "nic"), *AMOUNTS),
     "pool": (REASON, *WHOSE, PACKETS),
-    "backend": (REASON, *WHOSE, Column("BACKEND", "backend"), PACKETS),
+    "backend": (REASON, POOL, VIP, Column("BACKEND", "backend"), PACKETS),
 }
 
 
@@ -53,7 +54,7 @@ class Reading(NamedTuple):
 
 
 def stats(reading: Reading) -> list[Block]:
-    """All counters; VIPs only where a packet had an end that is not the usual one."""
+    """All counters; VIPs only where packets are counted that did not go to a back-end."""
     verdicts = _rated(VERDICTS, "packets", _verdicts, reading)
     opened = _rated(CONNECTIONS, "connections", _servers, reading, "new")
     servers = _rated(BACKENDS, "packets_in", _servers, reading)
@@ -77,7 +78,8 @@ def unusual(stats: Row, by: str) -> list[Row]:
     """
     Pick the packets that were discarded, or had another odd end, out of all counters.
 
-    By pool as {"reason", "packets", "pool", "vip"}, by back-end with "backend"; most first.
+    By pool as {"reason", "packets", "pool", "app", "vip"}, where pool or app is None; by back-end
+    with "backend" for "app"; most first.
     """
     found = list(_of_servers(stats) if by == "backend" else _of_services(stats))
     chosen = [row for row in found if row["reason"].startswith(DROP) or row["reason"] in ODD_ENDS]
@@ -100,8 +102,9 @@ def _explained(reasons: Sequence[str]) -> list[str]:
 
 def _of_services(stats: Row) -> Iterator[Row]:
     for row in stats["services"]:
+        whose = {name: row[name] for name in ("pool", "app", "vip")}
         for reason, packets in row["verdicts"].items():
-            yield {"reason": reason, "packets": packets, "pool": row["pool"], "vip": row["vip"]}
+            yield {"reason": reason, "packets": packets, **whose}
 
 
 def _of_servers(stats: Row) -> Iterator[Row]:
@@ -137,6 +140,7 @@ def _rated(
 ) -> tuple[Sequence[Column], list[Row]]:
     """Add a column with the growth of *counter* per second, if there is a reading before."""
     now = rows(reading.data)
+    columns = speaking(columns, now)
     if reading.before is None:
         return columns, now
     names = [column.source for column in columns if not column.right]

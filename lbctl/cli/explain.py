@@ -40,6 +40,12 @@ PACKETS = (
 )
 @click.argument("words", nargs=-1, metavar="[PROTO SRC[:PORT] DST[:PORT]]")
 @click.option("--in", "in_nic", type=NIC, help="It comes in by this NIC.  [where SRC is]")
+@click.option(
+    "--queue",
+    type=click.IntRange(0, 0xFFFF),
+    metavar="N",
+    help="By this queue of that NIC: an application may receive by some only.  [0]",
+)
 @click.option("--flags", metavar="FLAGS", help="TCP flags, as SYN,ACK or none.  [see above]")
 @click.option("--length", type=click.IntRange(min=1), metavar="N", help="Bytes of the IP packet.")
 @click.option("--ttl", type=click.IntRange(1, 255), metavar="N", help="TTL or hop limit.  [64]")
@@ -72,7 +78,7 @@ def explain(daemon: Client, /, words: tuple[str, ...], output: str, **given: Any
     protocol, source, destination = words
     if protocol not in PROTOCOLS:
         raise click.UsageError(f"{protocol!r} is not one of {', '.join(PROTOCOLS)}")
-    told = {name: given[name] for name in ("in_nic", "flags", "length", "ttl", "icmp")}
+    told = {name: given[name] for name in ("in_nic", "queue", "flags", "length", "ttl", "icmp")}
     asked = {"protocol": protocol, "source": source, "destination": destination}
     question = asked | {name: value for name, value in told.items() if value is not None}
     render.show(daemon.explain(question), output, _stages)
@@ -87,7 +93,8 @@ def _explain_file(daemon: Client, words: tuple[str, ...], output: str, given: Ro
     from lbctl.cli.packets import frames_of  # noqa: PLC0415 - dpkt is slow to import
 
     frames = islice(frames_of(given["pcap"]), given["limit"])
-    question = {"to_nic": given["to_nic"], "in_nic": given["in_nic"]}
+    question = {name: given[name] for name in ("to_nic", "in_nic")}
+    question |= {} if given["queue"] is None else {"queue": given["queue"]}
     told: list[Row] = []
     with render.progress("explaining") as progress:
         while batch := list(islice(frames, BATCH)):

@@ -9,18 +9,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lbctl.cli.tables import Column, Fields, Table, speaking
+from lbctl.control.program_state import LOST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lbctl.cli.tables import Block, Row
 
-LOST = ("rx_ring_full", "fill_empty", "rx_dropped")  # packets that came, and had no room
 NO_PSEUDO = "no pseudo interfaces; add one with `lbctl pseudo add NAME --address ADDRESS`"
 NO_APPS = "no network applications; add one with `lbctl app add NAME --vip ADDR:PORT/PROTO`"
 
 
-def _lost(row: Row) -> int:
+def lost(row: Row) -> int:
+    """Packets that an application lost, of all its ports."""
     return sum(port[name] for port in row["ports"] for name in LOST)
 
 
@@ -46,7 +47,7 @@ APPS = (
     Column("STATE", "state"),
     Column("PID", "pid", right=True, optional=True),
     Column("PACKETS", "packets", right=True),
-    Column("LOST", _lost, right=True),
+    Column("LOST", lost, right=True),
 )
 PORTS = (
     Column("NIC", "nic"),
@@ -94,7 +95,7 @@ def app(data: Row) -> list[Block]:
         ("hung-after", f"{data['hung_after']:g}" if data["hung_after"] else "never"),
         *((_title(name), data[name]) for name in ("state", "pid", "run_by", "since")),
         *((_title(name), data[name]) for name in ("exits", "hung_count", "packets")),
-        ("lost", _lost(data)),
+        ("lost", lost(data)),
         *([("next", data["next"])] if data["next"] else []),
     ]
     ports = data["ports"]

@@ -23,9 +23,9 @@ def stats(client: Client, output: str, interval: float, *, watch: bool) -> None:
     """
     Show what became of the packets.
 
-    Of each NIC by verdict; of each VIP by verdict, but for the usual ones; of each back-end its
-    new connections with what it said to them, and its traffic.  Counted since the tables were
-    made.
+    Of each NIC by verdict; of each VIP of a pool or a network application by verdict, but for
+    what went to back-ends; of each back-end its new connections with what it said to them, and its
+    traffic.  Counted since the tables were made.
     """
     if watch:
         render.watch(client.stats, output, counters.stats, interval)
@@ -41,7 +41,7 @@ def stats(client: Client, output: str, interval: float, *, watch: bool) -> None:
     type=click.Choice(["nic", "pool", "backend"]),
     default="nic",
     show_default=True,
-    help="Whose packets: of each NIC, each VIP of a pool, or each back-end.",
+    help="Whose packets: of each NIC, each VIP of a pool or network application, or each back-end.",
 )
 @watch_options
 @output_option

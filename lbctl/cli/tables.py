@@ -93,6 +93,7 @@ def _idle(row: Row) -> str:
 VIPS = (
     Column("VIP", "vip"),
     Column("POOL", "pool"),
+    Column("APP", "app", optional=True),
     Column("CONNECTIONS", "connections", right=True),
 )
 NICS = (
@@ -173,8 +174,8 @@ def status(data: Row) -> list[Block]:
 
 
 def vips(data: list[Row]) -> list[Block]:
-    """The VIPs of all pools."""
-    return [Table(VIPS, data, ADD_POOL)]
+    """The VIPs of all pools and network applications."""
+    return [Table(speaking(VIPS, data), data, ADD_POOL)]
 
 
 def routes(data: list[Row]) -> list[Block]:

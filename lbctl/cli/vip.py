@@ -44,5 +44,5 @@ def remove(client: Client, pool: str, address: Vip) -> None:
 @output_option
 @click.pass_obj
 def list_(client: Client, output: str) -> None:
-    """Show the VIPs of all pools; `lbctl app list` has those of network applications."""
+    """Show the VIPs of all pools and network applications."""
     render.show(client.vips(), output, tables.vips)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lbctl.control.controller import Controller
-    from lbctl.model import Pool
+    from lbctl.model import Pool, Pseudo
 
 
 def warnings(controller: Controller) -> tuple[str, ...]:
@@ -29,12 +29,14 @@ def warnings(controller: Controller) -> tuple[str, ...]:
 
 def by_name(controller: Controller) -> dict[str, str]:
     """The same, by what makes a warning the one of a moment ago though its numbers differ."""
+    control_vips = {i.ip for pseudo in controller.configuration.pseudo for i in pseudo.addresses}
     plain = (
         *_nics(controller),
         *_pools(controller),
         *_programs(controller),
+        *controller.nics.pseudo.interfaces.warnings(controller.configuration),
         *_captures(controller),
-        *controller.routing.warnings(),
+        *controller.routing.warnings(but=control_vips),
     )
     found = {f"{one.check} {one.subject}": one.line for one in standing(controller)}
     return dict(zip(plain, plain, strict=True)) | found
@@ -89,6 +91,8 @@ def _programs(controller: Controller) -> Iterator[str]:
             gone = f"it has vanished; restart lbctld, or `lbctl pseudo remove {pseudo.name}`"
             why = controller.nics.refusals.get(PSEUDO, gone)
             yield f"pseudo interface {pseudo.name} is missing: {why}"
+        else:
+            yield from _pseudo(controller, pseudo)
     for app in controller.configuration.apps:
         state = controller.programs.running(app.name)
         if state is None or state.pid is None:
@@ -101,6 +105,22 @@ def _programs(controller: Controller) -> Iterator[str]:
             yield (
                 f"app {app.name} hangs: it does not look at packets that wait for it; "
                 f"see `lbctl app show {app.name}`"
+            )
+
+
+def _pseudo(controller: Controller, pseudo: Pseudo) -> Iterator[str]:
+    """What keeps packets from a pseudo interface that is there."""
+    name, inner = pseudo.name, inner_name(pseudo.name)
+    if not controller.links.is_up(name):
+        cure = f"`ip link set {name} up; ip link set {inner} up`"
+        yield f"pseudo interface {name} is down; run {cure}"
+        return
+    own = controller.links.own(interface.ip for interface in pseudo.addresses)
+    for interface in pseudo.addresses:
+        if interface.ip not in own:
+            yield (
+                f"pseudo interface {name} has lost its address {interface.ip}; "
+                f"run `ip address add {interface} dev {name}`"
             )
 
 

@@ -150,11 +150,17 @@ class PoolStatus(Model):
 
 
 class VipStatus(Model):
-    """A VIP, whose it is, and its connections now."""
+    """
+    A VIP, whose it is, and its connections now.
+
+    Either `pool` or `app` says whose; the other is null.  The switch knows no connections of
+    network applications (null).
+    """
 
     vip: VipText
-    pool: str
-    connections: int
+    pool: str | None
+    app: str | None
+    connections: int | None
 
 
 class GenerationStatus(Model):
@@ -255,9 +261,14 @@ class BackendTraffic(Model):
 
 
 class ServiceTraffic(Model):
-    """Packets for one VIP that had another end than the usual, by the name of the verdict."""
+    """
+    Packets for one VIP by the name of the verdict; those that went to back-ends are with these.
 
-    pool: str
+    Either `pool` or `app` says whose the VIP is; the other is null.
+    """
+
+    pool: str | None
+    app: str | None
     vip: VipText
     verdicts: dict[str, int]
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from lbctl.model import Configuration
 
+LOST = ("rx_ring_full", "fill_empty", "rx_dropped")  # counters of packets that had no room
+
 
 @dataclass(frozen=True, slots=True)
 class PortState:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lbctl.control.controller import Controller
+    from lbctl.model import Vip
     from lbctl.shared.arrays import Array
     from lbctl.shared.connections import Filter
 
@@ -72,11 +73,15 @@ def drops(controller: Controller) -> list[answers.Drop]:
 
 def _services(controller: Controller) -> Iterator[answers.ServiceTraffic]:
     reasons, _ = controller.dataplane.counters.reasons()
-    for pool in controller.configuration.pools:
-        for vip in pool.vips:
-            index = controller.dataplane.configuration.service_index(vip)
-            found = _named(reasons[index]) if index is not None else {}
-            yield answers.ServiceTraffic(pool=pool.name, vip=vip, verdicts=found)
+    pools, apps = controller.configuration.pools, controller.configuration.apps
+    owned: list[tuple[Vip, str | None, str | None]] = [
+        *((vip, one.name, None) for one in pools for vip in one.vips),
+        *((vip, None, one.name) for one in apps for vip in one.vips),
+    ]
+    for vip, pool, app in owned:
+        index = controller.dataplane.configuration.service_index(vip)
+        found = _named(reasons[index]) if index is not None else {}
+        yield answers.ServiceTraffic(pool=pool, app=app, vip=vip, verdicts=found)
 
 
 def _backends(controller: Controller) -> Iterator[answers.BackendTraffic]:

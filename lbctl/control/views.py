@@ -106,7 +106,7 @@ def backend(controller: Controller, name: str, address: SocketAddress) -> answer
 
 
 def vips(controller: Controller) -> list[answers.VipStatus]:
-    """The VIPs of all pools."""
+    """The VIPs of all pools, then those of network applications."""
     configuration = controller.configuration
     counts = controller.dataplane.connections.count_by_backend()
     found = []
@@ -115,8 +115,12 @@ def vips(controller: Controller) -> list[answers.VipStatus]:
         for vip in one.vips:
             servers = {served_at(vip, b.address) for member in members for b in member.backends}
             number = sum(_connections(controller, [vip], server, counts) for server in servers)
-            found.append(answers.VipStatus(vip=vip, pool=one.name, connections=number))
-    return found
+            found.append(answers.VipStatus(vip=vip, pool=one.name, app=None, connections=number))
+    return found + [
+        answers.VipStatus(vip=vip, pool=None, app=app.name, connections=None)
+        for app in configuration.apps
+        for vip in app.vips
+    ]
 
 
 def generations(controller: Controller) -> list[answers.GenerationStatus]:

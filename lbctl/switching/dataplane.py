@@ -141,7 +141,7 @@ class Dataplane:
         """Follow renamed NICs and changed MACs; returns the names of NICs that vanished."""
         return self._nics.refresh()
 
-    def explain(self, frame: bytes, ifindex: int, about: bytes = b"") -> Trial:
+    def explain(self, frame: bytes, ifindex: int, about: bytes = b"", queue: int = 0) -> Trial:
         """Try a frame that comes in by the NIC *ifindex*, on tables of its own; see Explainer."""
         present = {path.name for path in (self._pins / "programs").iterdir()}
         if self._explainer.name not in present:
@@ -149,7 +149,7 @@ class Dataplane:
             if path is None:
                 raise LbctlError("lbctl was upgraded since lbctld was started; restart lbctld")
             self._explainer.prepare(path.name, self._macros(_features_of(path)))
-        return self._explainer.run(frame, ifindex, about)
+        return self._explainer.run(frame, ifindex, about, queue)
 
     def new_capture(self, size: int = capture.BYTES) -> capture.Capture:
         """

@@ -13,6 +13,7 @@ the attached program would do now, and nothing that packets see is changed by it
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import platform
@@ -98,11 +99,12 @@ class Explainer:
             self._open(path)
             self.name = name
 
-    def run(self, frame: bytes, ifindex: int, about: bytes = b"") -> Trial:
+    def run(self, frame: bytes, ifindex: int, about: bytes = b"", queue: int = 0) -> Trial:
         """
         Try a frame that comes in by the NIC *ifindex*; `prepare` must have been called.
 
-        *about*: for an ICMP error, a packet forward of the connection that it is about.
+        *about*: for an ICMP error, a packet forward of the connection that it is about.  *queue*:
+        of the NIC.  Raises UsageError for one that it does not have.
         """
         with self._lock:
             key = self._key_of(frame, ifindex) or (about and self._key_of(about, ifindex))
@@ -113,7 +115,7 @@ class Explainer:
                 told = self._memory["traces"].copy()
             self._begin(key or 0)
             before, details = self._entries.copy(), self._memory["details"].copy()
-            ran = self._try(frame, ifindex)
+            ran = self._try(frame, ifindex, queue)
             return self._trial(frame, ran, told, before, details)
 
     def close(self) -> None:
@@ -189,13 +191,17 @@ class Explainer:
             details = self._tables["details"][number * abi.WAYS :][: abi.WAYS]
             self._memory["details"][first : first + abi.WAYS] = details
 
-    def _try(self, frame: bytes, ifindex: int) -> syscall.Run:
+    def _try(self, frame: bytes, ifindex: int, queue: int = 0) -> syscall.Run:
         _require_size(frame)
         self._memory["traces"].view("u1")[:] = 0
-        context = struct.pack("=6I", 0, len(frame), 0, ifindex, 0, 0)
+        context = struct.pack("=6I", 0, len(frame), 0, ifindex, queue, 0)
         try:
             return syscall.test_run(self._program, frame, context=context)
         except OSError as error:
+            if queue and error.errno == errno.EINVAL:
+                raise UsageError(
+                    f"that NIC has no queue {queue} to receive by; see `ethtool -l`"
+                ) from error
             raise _refused(error) from error
 
     def _trial(

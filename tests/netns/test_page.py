@@ -189,6 +189,32 @@ def test_what_the_command_line_changes_is_seen(live, page):
     until(lambda: states() == ["active"] * 3, "it is not shown as active again")
 
 
+def test_programs_on_the_switch(live, page):
+    """
+    How each stands, and what to type; where there are none, nothing is said of them.
+    """
+    assert page.js("document.querySelector('#programs').hidden")
+    live.lbctl("app", "add", "voip", "--vip", f"{vip4(VIP + 1)}:5060/udp")
+    live.lbctl("pseudo", "add", "lb0", "--address", vip4(VIP + 2))
+    until(lambda: page.rows("#pseudo-table"), "they are not shown")
+    ((state, name, _, total, lost, process),) = page.rows("#apps-table")
+    (pseudo,) = page.rows("#pseudo-table")
+
+    told = [text.split("\n") for text in (state, name, process)]
+    start = " ".join(live.json("app", "show", "voip")["next"].split())
+    assert [["stopped"], ["voip", f"{vip4(VIP + 1)}:5060/udp"]] == told[:2]
+    assert ["\N{EN DASH}", start] == told[2]
+    assert ("0", "0") == (total, lost)
+    assert ["up", f"lb0\n{vip4(VIP + 2)}/32"] == pseudo[:2]
+    page.show(360, 900)
+    assert page.js("document.documentElement.scrollWidth <= innerWidth")
+    assert "null" not in page.text("#connections-pools")
+    live.lbctl("app", "remove", "voip")
+    live.lbctl("pseudo", "remove", "lb0")
+    until(lambda: page.js("document.querySelector('#programs').hidden"), "they stay")
+    assert [] == page.complaints()
+
+
 def test_a_roll_back_needs_no_mouse(live, page):
     """
     The difference first, then the button; it is made in the name of the page.

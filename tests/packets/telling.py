@@ -46,6 +46,7 @@ class Plane:
 
     def __init__(self, switch):
         self.switch, self.configuration = switch, switch.configuration
+        self.device = LOOPBACK  # which NIC of the kernel that is
 
     def attached(self):
         """Two NICs and a pseudo interface, all of which are the loopback device."""
@@ -54,10 +55,12 @@ class Plane:
             for name, slot in NAMES.items()
         ]
 
-    def explain(self, frame, ifindex, about):
+    def explain(self, frame, ifindex, about, queue):
         """Try a frame that comes in by one of them."""
         self.switch.now_in(ifindex - 100)
-        return self.switch.dataplane.explain(frame, LOOPBACK, about)
+        nics = self.switch.memory["nics"]
+        nics[self.device] = nics[LOOPBACK]
+        return self.switch.dataplane.explain(frame, self.device, about, queue)
 
 
 class Told:
@@ -92,10 +95,10 @@ class Told:
         )
         self.switch.configuration.publish(services, Timeouts(), 1, programs=programs)
 
-    def ask(self, *words, nic=None, **more):
+    def ask(self, *words, nic=None, queue=0, **more):
         """Explain a packet in words."""
         question = read_question(Protocol(words[0]), *words[1:], **more)
-        return explanation.explain(self, question, nic, Kernel())
+        return explanation.explain(self, question, nic, Kernel(), queue)
 
     def of(self, frame, **more):
         """Explain a frame."""

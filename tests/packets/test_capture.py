@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from lbctl.control.capturing.wanted import Wanted
+from lbctl.model import App, OnExit, Vip
 from lbctl.shared import abi, syscall
 from lbctl.shared.abi import Liked, Verdict
-from tests.packets.world import DNS4, WEB4, WEB6
+from lbctl.shared.programs import AppService, Programs
+from tests.packets.world import DNS4, DNS6, WEB4, WEB6
 from tests.support import frames
 from tests.support.progrun import INSIDE, OUTSIDE, SMALL
 
@@ -38,12 +40,12 @@ class Rig:
         self.switch, self.made = switch, made
         self.plain, switch.program = switch.program, syscall.get(made.program)
 
-    def wants(self, words="", **fields):
+    def wants(self, words="", apps=(), **fields):
         """Take what has all of this: words of a filter, as NAME=VALUE."""
         self.made.filter[:] = 0
         self.made.marked[:] = 0
         wanted = Wanted(**dict(re.findall(r"(\w+)=(\S+)", words)), **fields)
-        wanted.write(self.made, Controller(self.switch))
+        wanted.write(self.made, Controller(self.switch, apps))
 
     def run(self, frame, nic=OUTSIDE):
         """Run a frame; gives what was captured of it, or None."""
@@ -66,7 +68,8 @@ class Rig:
 class Controller:
     """As much of the controller as a filter looks at: each VIP is a pool of its own."""
 
-    def __init__(self, switch) -> None:
+    def __init__(self, switch, apps) -> None:
+        self.apps = apps
         self.dataplane = self
         self.configuration = self
         self.capacity = SMALL
@@ -255,6 +258,20 @@ def test_the_filter(rig, words):
     found = [name for name, (frame, nic) in sent.items() if rig.run(frame, nic)]
 
     assert CASES[words].split() == found
+
+
+def test_an_application(rig):
+    """
+    All that is for its VIPs, here while it does not run; and nothing of others.
+    """
+    vips = tuple(Vip.parse(talk.service) for talk in (DNS4, DNS6))
+    programs = Programs((AppService(vips, OnExit.DROP),))
+    rig.switch.publish(rig.switch.service(WEB4.service, [WEB4.server]), programs=programs)
+    rig.wants(apps=[App(name="voip", vips=vips)], app="voip")
+    found = [rig.run(frame) for frame in (DNS4.asks(), DNS6.asks(), WEB4.asks("S"), OTHER)]
+
+    assert [Verdict.DROP_APP_GONE] * 2 == [one.verdict for one in found[:2]]
+    assert [None, None] == found[2:]
 
 
 @pytest.mark.parametrize("name", ["outside", "inside"])

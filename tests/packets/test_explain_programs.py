@@ -5,8 +5,10 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+from pyroute2 import IPRoute
 
 from lbctl.control.program_state import AppState, PortState
+from lbctl.errors import UsageError
 from lbctl.model import Vip
 from lbctl.netif import sockets
 from tests.packets.explained import both
@@ -181,6 +183,30 @@ def test_an_application_that_runs(switch, loopback):
     assert "application voip receives from outside, queue 0: it gets the packet" == text(one, "app")
     assert "XDP_REDIRECT: into the buffers of application voip" == text(one, "finish")
     assert foretold == ran
+
+
+def test_by_a_queue(switch, loopback):
+    """
+    An application may receive by some only; what the NIC does not have is no answer.
+    """
+    del loopback
+    told = Told(switch, {}, apps=app())
+    with IPRoute() as ip:
+        many = {"num_rx_queues": 2, "num_tx_queues": 2}
+        ip.link("add", ifname="two0", kind="veth", peer={"ifname": "two1"}, **many)
+    told.dataplane.device = sockets.Place.of("two0").ifindex
+    number = switch.configuration.app_number(Vip.parse(VOIP["vips"][0]))
+    with sockets.create([sockets.Place.of("lo")], 64) as made:
+        switch.configuration.app_table.put(number, OUTSIDE, 1, made.sockets[0].fileno())
+        first, second = (told.ask("udp", CLIENT, ROOM, queue=queue) for queue in (0, 1))
+        one = told.of(frames.udp(CLIENT, ROOM), queue=1)
+
+    assert ("DROP_APP_GONE", "TO_APP", "TO_APP") == (first.verdict, second.verdict, one.verdict)
+    assert "application voip receives from outside, queue 1: it gets the packet" == text(
+        second, "app"
+    )
+    with pytest.raises(UsageError, match="that NIC has no queue 2"):
+        told.ask("udp", CLIENT, ROOM, queue=2)
 
 
 def test_what_is_foretold_of_programs(switch):

@@ -34,7 +34,7 @@ def top(client: Client, interval: float) -> None:
     Watch the switch at work, on a whole screen.
 
     NICs and pools with their rates; Enter goes into a pool, d shows what was discarded and why,
-    ? has the other keys.  Needs a terminal of 80 columns and 24 lines.
+    a has network applications, ? the other keys.  Needs a terminal of 80 columns and 24 lines.
     """
     watch(client, interval)
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 def look(client: Client, view: View) -> Look:
     """Take one look.  Raises the errors of the client."""
     status = client.status()
+    if view.page is Page.APPS:
+        return Look(time.monotonic(), status)
     if view.page is Page.DROPS:
         return Look(time.monotonic(), status, drops=client.drops())
     if view.page is Page.POOL:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from lbctl.cli.counters import note
 from lbctl.cli.top.marks import percent
+from lbctl.control.program_state import LOST
 
 if TYPE_CHECKING:
     from lbctl.cli.tables import Row
@@ -48,10 +49,28 @@ def of_drop(look: Look, row: Row | None) -> list[str]:
     return [told[0], f"See them: `lbctl capture --verdict {chosen}`", *told[1:]]
 
 
+def of_app(look: Look, row: Row | None) -> list[str]:
+    """All about one application, and what to type if it does not run; then the others' cures."""
+    if row is None:
+        return []
+    app = row["app"]
+    by = f", process {app['pid']} of {app['run_by']} since {app['since']}" if app["pid"] else ""
+    lines = [f"{app['name']}: {', '.join(app['vips'])}", f"{app['state']}{by}", *_lost(app)]
+    chosen_first = sorted(look.status["apps"], key=lambda one: one["name"] != app["name"])
+    return lines + [f"{one['name']}: `{one['next']}`" for one in chosen_first if one["next"]]
+
+
 def pool_line(pool: Row) -> str:
     """A pool in a line: what leads to it and how it works."""
     how = f"{pool['forward']}, {pool['scheduler']}"
     return f"{_vips(pool)} ({how}){_standing(pool)}"
+
+
+def _lost(app: Row) -> list[str]:
+    """Why an application lost packets."""
+    totals = {reason: sum(port[reason] for port in app["ports"]) for reason in LOST}
+    told = [f"{reason.replace('_', '-')} {number}" for reason, number in totals.items() if number]
+    return [f"lost: {', '.join(told)}"] if told else []
 
 
 def _vips(pool: Row) -> str:

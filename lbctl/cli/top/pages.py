@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from lbctl.cli.program_tables import lost
 from lbctl.cli.top import notes
 from lbctl.cli.top.columns import Column, ordered
 from lbctl.cli.top.marks import NOTHING, percent, short
@@ -103,6 +104,15 @@ DROPS = (
     _names("NIC", "nic", 15),
     Column("PKT/S", "packets", short),
     Column("PACKETS", "total", short, least=7),
+    _trend(8),
+)
+APPS = (
+    _names("APP", "name", 16, 40),
+    _names("STATE", "state", 8),
+    Column("PKT/S", "packets", short),
+    Column("LOST/S", "lost", short, least=6),
+    Column("LOST", "total", short),
+    Column("DROP/S", "drops", short, least=6),
     _trend(8),
 )
 
@@ -205,6 +215,25 @@ def _drops(readings: Readings, look: Look, _view: View) -> list[Row]:
     return found
 
 
+def _apps(readings: Readings, look: Look, _view: View) -> list[Row]:
+    found = []
+    for app in look.status["apps"]:
+        subject = ("app", app["name"])
+        found.append(
+            {
+                "name": app["name"],
+                "state": app["state"],
+                "packets": readings.rate(subject),
+                "lost": readings.rate(subject, "lost"),
+                "total": lost(app),
+                "drops": readings.rate(subject, "drops"),
+                "trend": readings.trend(subject),
+                "app": app,
+            }
+        )
+    return found
+
+
 HEALTH = {True: "up", False: "down", None: "unknown"}
 KINDS = {
     Page.OVERVIEW: Kind(
@@ -219,4 +248,12 @@ KINDS = {
         "no back-ends, or the pool was removed",
     ),
     Page.DROPS: Kind("drops", DROPS, "packets", _drops, notes.of_drop, "no packet was discarded"),
+    Page.APPS: Kind(
+        "network applications",
+        APPS,
+        "packets",
+        _apps,
+        notes.of_app,
+        "no network applications; add one with `lbctl app add`",
+    ),
 }

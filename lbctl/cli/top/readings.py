@@ -2,7 +2,7 @@
 The readings: make rates of counters that were read again and again, and remember some.
 
 Pure: fed with looks, asked for figures.  A subject is a tuple: its kind and its names, such as
-`("nic", "eth1")`, `("pool", "web")`, `("backend", "web", "10.0.1.11:8080")` and
+`("nic", "eth1")`, `("pool", "web")`, `("backend", "web", "10.0.1.11:8080")`, `("app", "voip")` and
 `("drop", "DROP_NO_ROUTE", "eth1")`.
 """
 
@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
+
+from lbctl.cli.program_tables import lost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -80,6 +82,7 @@ class Readings:
             self._count("stats", look.time, [*_of_stats(look.stats), *_idle(look)])
         if look.drops is not None:
             self._count("drops", look.time, list(_of_drops(look.drops)))
+        self._count("status", look.time, list(_of_apps(look.status)))
         self._latest = look.over(self._latest)
 
     @property
@@ -135,8 +138,9 @@ def _of_stats(stats: Row) -> Iterator[Part]:
         subject = ("nic", nic["name"])
         yield Part(subject, (subject,), _of_nic(nic["verdicts"]))
     for row in stats["services"]:
-        drops = sum(n for verdict, n in row["verdicts"].items() if verdict.startswith(DROP))
-        yield Part(("vip", row["pool"], row["vip"]), (("pool", row["pool"]),), {"drops": drops})
+        if row["pool"] is not None:  # those of applications are in the status
+            tally = {"drops": _dropped(row["verdicts"])}
+            yield Part(("vip", row["pool"], row["vip"]), (("pool", row["pool"]),), tally)
     for row in stats["backends"]:
         pool, address = row["pool"], row["address"]
         tally = {
@@ -145,6 +149,19 @@ def _of_stats(stats: Row) -> Iterator[Part]:
         }
         subjects = ("pool", pool), ("backend", pool, address)
         yield Part(("backend", pool, row["vip"], address), subjects, tally)
+
+
+def _of_apps(status: Row) -> Iterator[Part]:
+    """What applications were given, what they lost of it, and what was discarded before."""
+    for app in status.get("apps", ()):
+        subject = ("app", app["name"])
+        drops = _dropped(app["verdicts"])
+        tally = {PACKETS: app["packets"], "lost": lost(app), "drops": drops}
+        yield Part(subject, (subject,), tally)
+
+
+def _dropped(verdicts: Mapping[str, int]) -> int:
+    return sum(n for verdict, n in verdicts.items() if verdict.startswith(DROP))
 
 
 def _idle(look: Look) -> Iterator[Part]:

@@ -35,12 +35,13 @@ BAR = 30  # characters
 HEAD = 2  # lines of a warning, and of a pool's description
 NOTES = 3  # lines that rows leave to what is said below them
 MARKER = 2  # characters before a row
-FOOT = "Enter open  Esc back  d drops  s S sort  p pause  ? help  q quit"
+FOOT = "Enter open  Esc back  d drops  a apps  s S sort  p pause  ? help  q quit"
 HELP = """\
 up down, j k        select; also Page Up, Page Down, Home, End
 Enter, right        go into the selected pool: its back-ends
 Esc, left           go back
 d                   drops by reason, with cause and cure; again: back
+a                   network applications; again: back
 s / S               sort by the next column / the other way round
 p                   pause: nothing is asked, the picture stays
 ?                   this page
@@ -53,6 +54,7 @@ WGT                 configured weight
 WANT GIVEN MEAS     shares of the new connections: that the scheduler asks for,
                     that are dealt, that were measured
 LOAD  HEALTH        what its load agent says; what its check found
+LOST LOST/S         packets that an application had no room for; such per second
 TREND               packets per second, the newest to the right, as a part of
                     the most that is shown
 
@@ -234,6 +236,6 @@ def _style(column: Column, row: Row) -> str:
     value = row[column.key]
     if column.key == "up":
         return "red" if row["ill"] else "green"
-    if column.key == "drops":
+    if column.key in ("drops", "lost"):
         return "yellow" if value else ""
     return STYLES.get(value, "") if column.key in ("state", "mode", "health") else ""

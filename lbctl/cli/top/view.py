@@ -21,6 +21,7 @@ class Page(StrEnum):
     OVERVIEW = "overview"
     POOL = "pool"
     DROPS = "drops"
+    APPS = "apps"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,19 +82,20 @@ def _enter(view: View, names: Sequence[str]) -> View:
     if view.page is not Page.OVERVIEW or not names:
         return view
     pool = names[view.chosen(names)]
-    selected = {Page.OVERVIEW: pool, Page.DROPS: view.selected.get(Page.DROPS, "")}
+    selected = {**view.selected, Page.OVERVIEW: pool, Page.POOL: ""}
     return replace(view, page=Page.POOL, pool=pool, selected=selected)
 
 
 def _back(view: View, _names: Sequence[str]) -> View:
     """Go to where this page was come from."""
-    if view.page is Page.DROPS and view.pool:
+    if view.page in (Page.DROPS, Page.APPS) and view.pool:
         return replace(view, page=Page.POOL)
     return replace(view, page=Page.OVERVIEW, pool="")
 
 
-def _drops(view: View, names: Sequence[str]) -> View:
-    return _back(view, names) if view.page is Page.DROPS else replace(view, page=Page.DROPS)
+def _aside(view: View, names: Sequence[str], page: Page) -> View:
+    """Go to *page*, or back from it."""
+    return _back(view, names) if view.page is page else replace(view, page=page)
 
 
 def _sorted(view: View, order: Order) -> View:
@@ -118,7 +120,8 @@ KEYS: dict[str, Callable[[View, Sequence[str]], View]] = {
     "escape": _back,
     "backspace": _back,
     "left": _back,
-    "d": _drops,
+    "d": lambda view, names: _aside(view, names, Page.DROPS),
+    "a": lambda view, names: _aside(view, names, Page.APPS),
     "s": lambda view, _: _sorted(view, Order(view.order.column + 1)),
     "S": lambda view, _: _sorted(view, replace(view.order, reverse=not view.order.reverse)),
     "p": lambda view, _: replace(view, paused=not view.paused),

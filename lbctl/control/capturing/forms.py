@@ -169,6 +169,7 @@ class Pcapng(_Common):
         fate, (*_, in_slot, out_slot, action) = self._fate(numbers), _NUMBERS.unpack(numbers)
         words = [f"verdict: {fate.verdict}"]
         words += [f"pool {fate.pool}"] if fate.pool else []
+        words += [f"app {fate.app}"] if fate.app else []
         words += [f"back-end {fate.backend}"] if fate.backend else []
         nic, out_nic, told_out = self._id(in_slot, out), 0, b""
         here = [*words, f"out {fate.out_nic}"] if fate.out_nic else words

@@ -33,6 +33,7 @@ class Fate(NamedTuple):
     nic: str
     verdict: str
     pool: str
+    app: str
     backend: str
     action: str
     out_nic: str
@@ -43,7 +44,7 @@ class Names:
 
     def __init__(self) -> None:
         self.nics: dict[int, Place] = {}
-        self._pools: dict[int, str] = {}
+        self._services: dict[int, tuple[str, str]] = {}  # the pool, or the application
         self._backends: dict[int, str] = {}
 
     def refresh(self, controller: Controller) -> None:
@@ -51,10 +52,12 @@ class Names:
         plane, configuration = controller.dataplane, controller.configuration
         for nic in plane.attached():
             self.nics[nic.slot] = Place(shown(nic), nic.mode, nic.mac)
-        for pool, vips in configuration.vips_by_pool().items():
-            for vip in vips:
-                if (index := plane.configuration.service_index(vip)) is not None:
-                    self._pools[index] = pool
+        pools, apps = configuration.vips_by_pool(), configuration.apps
+        owned = [(vip, pool, "") for pool, vips in pools.items() for vip in vips]
+        owned += [(vip, "", one.name) for one in apps for vip in one.vips]
+        for vip, pool, app in owned:
+            if (index := plane.configuration.service_index(vip)) is not None:
+                self._services[index] = pool, app
         for index, record in plane.configuration.backends().items():
             self._backends[index] = _server(record.address)
 
@@ -67,11 +70,13 @@ class Names:
     ) -> Fate:
         """What the numbers of a captured packet say."""
         name = ACTIONS[action] if action < len(ACTIONS) else str(action)
+        pool, app = self._services.get(service, ("", ""))
         leaves = name in ("tx", "redirect") and verdict != Verdict.TO_APP
         return Fate(
             nic=self.nic(in_nic).name,
             verdict=Verdict(verdict).name,
-            pool=self._pools.get(service, ""),
+            pool=pool,
+            app=app,
             backend=self._backends.get(backend, ""),
             action=name,
             out_nic=self.nic(out_nic).name if leaves else "",

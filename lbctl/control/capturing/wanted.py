@@ -15,7 +15,8 @@ from pydantic import Field, field_validator
 from lbctl.control.capturing import verdicts
 from lbctl.control.edits import pool_of
 from lbctl.control.nic_names import is_called
-from lbctl.errors import NotFound
+from lbctl.control.program_edits import app_of
+from lbctl.errors import NotFound, UsageError
 from lbctl.model import IPAddress, Model, SocketAddress
 from lbctl.shared import abi, addresses
 from lbctl.shared.abi import Liked
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lbctl.control.controller import Controller
+    from lbctl.model import Configuration, Vip
     from lbctl.shared.arrays import Array
     from lbctl.switching.capture import Capture
 
@@ -40,6 +42,7 @@ class Wanted(Model):
 
     verdict: list[Word] = Field(default=[], max_length=abi.VERDICTS)
     pool: str | None = None
+    app: str | None = None
     backend: Word | None = None
     host: IPAddress | None = None
     port: int | None = Field(default=None, ge=1, le=65_535)
@@ -76,8 +79,12 @@ class Wanted(Model):
         """Refuse what is not there.  Raises NotFound or UsageError."""
         verdicts.named(self.verdict)
         plane = controller.dataplane
+        if self.app is not None and (self.pool is not None or self.backend is not None):
+            raise UsageError("a packet is for an application or for a pool; leave one of them out")
         if self.pool is not None:
             pool_of(controller.configuration, self.pool)
+        if self.app is not None:
+            app_of(controller.configuration, self.app)
         for name in self.nic:
             if not any(is_called(nic, name) for nic in plane.attached()):
                 raise NotFound(f"NIC {name!r} is not attached; see `lbctl status`")
@@ -105,7 +112,7 @@ class Wanted(Model):
     def _words(self) -> Iterator[str]:
         if self.verdict:
             yield f"verdict {' or '.join(self.verdict)}"
-        for name in ("pool", "backend", "host", "port", "protocol"):
+        for name in ("pool", "app", "backend", "host", "port", "protocol"):
             if (value := getattr(self, name)) is not None:
                 yield f"{name.replace('backend', 'back-end')} {value}"
         if self.nic:
@@ -116,7 +123,7 @@ class Wanted(Model):
             Liked.HOST: self.host,
             Liked.PORT: self.port,
             Liked.BACKEND: self.backend,
-            Liked.SERVICE: self.pool,
+            Liked.SERVICE: self.pool if self.app is None else self.app,
         }
         return sum(bit for bit, value in asked.items() if value is not None)
 
@@ -130,11 +137,16 @@ class Wanted(Model):
             if any(is_called(nic, name) for name in self.nic)
         )
 
+    def _vips(self, configuration: Configuration) -> list[Vip]:
+        """Those of the pool or the application that is asked for; none if it has gone."""
+        found = list(configuration.vips_by_pool().get(self.pool or "", ()))
+        return found + [v for app in configuration.apps if app.name == self.app for v in app.vips]
+
     def _marks(self, controller: Controller, entries: int) -> Array:
         """What services and, behind them, back-ends have of what is asked for: uint64[entries]."""
         marks = np.zeros(entries, np.uint64)
         table = controller.dataplane.configuration
-        for vip in controller.configuration.vips_by_pool().get(self.pool or "", ()):
+        for vip in self._vips(controller.configuration):
             if (index := table.service_index(vip)) is not None:
                 marks[index] = Liked.SERVICE
         if not self._asks() & (Liked.HOST | Liked.PORT | Liked.BACKEND):

@@ -33,9 +33,10 @@ FrameText = Annotated[bytes, BeforeValidator(_bytes)]
 
 
 class Where(Model):
-    """By which NIC it comes in; null: by which it would."""
+    """By which NIC it comes in, null: by which it would; and by which queue of that."""
 
     in_nic: str | None = None
+    queue: int = Field(default=0, ge=0, le=0xFFFF)
 
 
 class Words(Where):
@@ -93,8 +94,10 @@ def explain_packet(control: Control, asked: Asked) -> Explanation:
             ttl=asked.ttl,
             error=asked.icmp,
         )
-        return explain(control, question, asked.in_nic)
-    told = explain_frames(control, [asked.frame], asked.in_nic, to_nic=asked.to_nic)[0]
+        return explain(control, question, asked.in_nic, queue=asked.queue)
+    told = explain_frames(
+        control, [asked.frame], asked.in_nic, queue=asked.queue, to_nic=asked.to_nic
+    )[0]
     if not told.verdict:
         raise UsageError(told.note)
     return told
@@ -103,4 +106,6 @@ def explain_packet(control: Control, asked: Asked) -> Explanation:
 @router.post("/explain/frames")
 def explain_several(control: Control, asked: Frames) -> list[Explanation]:
     """The same for several frames, in their order; each against the tables as they are now."""
-    return explain_frames(control, asked.frames, asked.in_nic, to_nic=asked.to_nic)
+    return explain_frames(
+        control, asked.frames, asked.in_nic, queue=asked.queue, to_nic=asked.to_nic
+    )

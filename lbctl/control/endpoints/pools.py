@@ -123,7 +123,7 @@ def remove_pool(control: Control, who: Who, name: str) -> answers.Changed:
 
 @router.get("/vips")
 def vips(control: Control) -> list[answers.VipStatus]:
-    """The VIPs of all pools; those of network applications are with these."""
+    """The VIPs of all pools, then those of network applications."""
     return views.vips(control)
 
 

@@ -50,7 +50,7 @@ class Case:
     """
     The trial, the packet as it came and as it is afterwards, the NIC, and the names.
 
-    *sender*: who hands it over, if that is known.
+    *sender*: who hands it over, if that is known.  *queue*: of the NIC, by which it came.
     """
 
     trial: Trial
@@ -59,6 +59,7 @@ class Case:
     nic: AttachedNic
     names: Names
     sender: str = ""
+    queue: int = 0
 
     def at(self, stage: Stage) -> np.void:
         """The trace of a stage."""

@@ -49,13 +49,17 @@ SENTENCES: dict[Stage, Callable[[Case], str]] = {
 
 
 def explain(
-    controller: Controller, question: Question, nic: str | None, kernel: Kernel | None = None
+    controller: Controller,
+    question: Question,
+    nic: str | None,
+    kernel: Kernel | None = None,
+    queue: int = 0,
 ) -> Explanation:
     """
     Explain a packet that is told in words.
 
     Where the flags of TCP are left open it is an ACK of the connection that there is, else a SYN.
-    *nic*: by which it comes in; None: by which it would.
+    *nic*: by which it comes in; None: by which it would.  *queue*: of that NIC.
     """
     arrivals = _arrivals(controller, kernel)
     arrival = arrivals.of(question.source, nic)
@@ -63,7 +67,7 @@ def explain(
     def tried(flags: int | None) -> Case:
         asked = replace(question, flags=flags)
         frame = frames.build(asked, arrival.nic.mac, arrival.source_mac)
-        return _try(controller, frame, arrival.nic, arrival.sender)
+        return _try(controller, frame, arrival.nic, queue, arrival.sender)
 
     if question.protocol is not Protocol.TCP or question.flags is not None or question.error:
         return tell(tried(question.flags))
@@ -71,11 +75,12 @@ def explain(
     return tell(case if case.entry else tried(None))
 
 
-def explain_frames(
+def explain_frames(  # noqa: PLR0913 - as many as there are ways to ask
     controller: Controller,
     given: Sequence[bytes],
     nic: str | None,
     *,
+    queue: int = 0,
     to_nic: bool = False,
     kernel: Kernel | None = None,
 ) -> list[Explanation]:
@@ -83,7 +88,8 @@ def explain_frames(
     Explain frames as they are, each by itself.
 
     They come in by *nic*; else by that whose MAC they are for, or by which their sender's packets
-    would.  *to_nic*: the NIC's MAC is put in the place of the one that they are for.
+    would; by *queue* of it.  *to_nic*: the NIC's MAC is put in the place of the one that they are
+    for.
     """
     arrivals = _arrivals(controller, kernel)
     told = []
@@ -92,7 +98,7 @@ def explain_frames(
         entrance = arrivals.nic(nic, packet.source, packet.destination_mac)
         try:
             sent = entrance.mac + frame[6:] if to_nic else frame
-            told.append(tell(_try(controller, sent, entrance)))
+            told.append(tell(_try(controller, sent, entrance, queue)))
         except UsageError as error:
             told.append(_not_tried(str(packet), shown(entrance), error))
     return told
@@ -128,15 +134,17 @@ def _arrivals(controller: Controller, kernel: Kernel | None) -> Arrivals:
     return Arrivals(controller.dataplane.attached(), kernel, homes)
 
 
-def _try(controller: Controller, frame: bytes, nic: AttachedNic, sender: str = "") -> Case:
+def _try(
+    controller: Controller, frame: bytes, nic: AttachedNic, queue: int, sender: str = ""
+) -> Case:
     plane, came = controller.dataplane, decode(frame)
     about = frames.about(frame, came)
     for _ in range(TRIES):
         before = _moment(controller)
         names = Names(controller)
-        trial = plane.explain(frame, nic.ifindex, about)
+        trial = plane.explain(frame, nic.ifindex, about, queue)
         if _moment(controller) == before:
-            return Case(trial, came, decode(trial.out), nic, names, sender)
+            return Case(trial, came, decode(trial.out), nic, names, sender, queue)
     raise LbctlError("the configuration changes all the time; try again, see `lbctl events`")
 
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from lbctl.control.explaining.case import Case
     from lbctl.model import App
 
-QUEUE = 0  # by which a packet comes that is tried
-
 
 def is_asked(case: Case) -> bool:
     """Whether the stage pseudo had something to do: all that is the kernel's comes by."""
@@ -32,7 +30,7 @@ def app(case: Case) -> str:
         return "its application is gone"
     nic = shown(case.nic)
     if verdict is Verdict.TO_APP:
-        return f"application {one.name} receives from {nic}, queue {QUEUE}: it gets the packet"
+        return f"application {one.name} receives from {nic}, queue {case.queue}: it gets the packet"
     return f"application {one.name} {_why_not(case, one)}; {_instead(one, verdict)}"
 
 
@@ -62,7 +60,7 @@ def _why_not(case: Case, one: App) -> str:
         return "lets packets wait (it is taken for hung)"
     places = [f"{port.nic} queue {port.queue}" for port in state.ports]
     there = ", ".join(places) or "nowhere"
-    return f"does not receive from {shown(case.nic)}, queue {QUEUE} (it does from {there})"
+    return f"does not receive from {shown(case.nic)}, queue {case.queue} (it does from {there})"
 
 
 def _instead(one: App, verdict: Verdict) -> str:

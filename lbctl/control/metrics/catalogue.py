@@ -5,25 +5,18 @@ Data only.  The page docs/monitoring/README.md, its rules and its dashboard are 
 
 Names follow Prometheus: base units, `_total` of what only grows, `_info` of what is always 1.  No
 label has a client's address or anything else that packets could choose, so that the number of
-series follows from the configuration alone; see `most_series`.
+series follows from the configuration alone; see `series`.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
-
-from lbctl.model import State
-from lbctl.shared.abi import Verdict
-
-if TYPE_CHECKING:
-    from lbctl.model import Configuration
+from typing import NamedTuple
 
 PREFIX = "lbctl_"
 UNITS = ("seconds", "bytes", "ratio")
-VERDICTS = len(Verdict) - 2  # CONTINUE is never counted, VERDICT_MAX is none
 EVENT_KINDS = (  # shown from the start, so that the first of each is seen to come
-    *("agent", "capture", "configuration", "health", "load", "nic", "passive", "pool"),
+    *("agent", "app", "capture", "configuration", "health", "load", "nic", "passive", "pool"),
 )
 TABLES = ("connections", "services", "backends", "slots", "next_hops", "routes", "rules")
 
@@ -235,6 +228,41 @@ AGENT_FAILURES = _counter("agent_failures", "Times that the agent did not answer
 AGENT_REFUSALS = _counter("agent_refusals", "Answers of the agent that do not count.", "agent")
 AGENT = _info("agent", "A load agent and how it is asked.", "agent", "kind")
 
+# -- network applications ------------------------------------------------------------------------
+
+APP_UP = _gauge("app_up", "Whether the application runs and looks at its packets.", "app")
+APP_EXITS = _counter("app_exits", "Times that the application ended.", "app")
+APP_HANGS = _counter("app_hangs", "Times that the application was taken for hung.", "app")
+APP_VERDICTS = _counter(
+    "app_verdict_packets",
+    "Packets for the application's VIP, by what became of them; not those of the kernel.",
+    *("app", "vip", "verdict"),
+)
+APP_PACKETS = _counter(
+    "app_packets",
+    "What the application did with packets, and which it lost, since it started.",
+    *("app", "what"),
+)
+APP_LOST = _counter(
+    "app_lost_packets",
+    "Packets that the application had no room for, since it started, by where and why.",
+    *("app", "nic", "queue", "reason"),
+)
+
+# -- pseudo interfaces ---------------------------------------------------------------------------
+
+PSEUDO_UP = _gauge(
+    "pseudo_up", "Whether the pseudo interface is there, and served by the switch.", "pseudo"
+)
+PSEUDO_RECEIVED = _counter(
+    "pseudo_received_packets",
+    "Packets for its addresses; missing where several pseudo interfaces share the counter.",
+    "pseudo",
+)
+PSEUDO_SENT = _counter(
+    "pseudo_sent_packets", "Packets of programs that left by the routing table.", "pseudo"
+)
+
 METRICS = (
     *(BUILD, GENERATION, ACTIVE_BUFFER, PUBLISHES, LAST_PUBLISH, LAST_PUBLISH_DURATION),
     *(EVENTS, SCRAPE, *PROCESS),
@@ -247,29 +275,7 @@ METRICS = (
     *(STATE, REACHABLE, WEIGHT, WANTED_SHARE, GIVEN_SHARE, MEASURED_SHARE, LOAD, LOAD_AGE),
     *(INHIBITED, HEALTH_UP, HEALTH_RESPONSE),
     *(AGENT, AGENT_STATE, AGENT_AGE, AGENT_REPORTS, AGENT_FAILURES, AGENT_REFUSALS),
+    *(APP_UP, APP_EXITS, APP_HANGS, APP_VERDICTS, APP_PACKETS, APP_LOST),
+    *(PSEUDO_UP, PSEUDO_RECEIVED, PSEUDO_SENT),
 )
 BY_NAME = {metric.name: metric for metric in METRICS}
-
-_FIXED = 8 + len(EVENT_KINDS) + len(PROCESS) + 2 * len(TABLES)
-_PER_NIC = 3 + 2 * VERDICTS
-_PER_POOL = 5 + len(State)
-_PER_VIP = 1 + VERDICTS
-_PER_RECORD = 9 + VERDICTS  # a back-end has a record for each VIP that may lead to it
-_PER_BACKEND = len(State) + 10
-_PER_AGENT = 1 + 3 + 4
-
-
-def most_series(configuration: Configuration) -> int:
-    """How many series a switch of this configuration can have at the very most."""
-    pools, reachable = configuration.pools, configuration.vips_by_pool()
-    backends = sum(len(pool.backends) for pool in pools)
-    records = sum(len(pool.backends) * len(reachable[pool.name]) for pool in pools)
-    return (
-        _FIXED
-        + _PER_NIC * len(configuration.nics)
-        + _PER_POOL * len(pools)
-        + _PER_VIP * sum(len(pool.vips) for pool in pools)
-        + _PER_RECORD * records
-        + _PER_BACKEND * backends
-        + _PER_AGENT * len(configuration.agents)
-    )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from prometheus_client.exposition import choose_encoder, gzip_accepted
 
-from lbctl.control.metrics import catalogue, pools, supervision, switch
+from lbctl.control.metrics import apps, catalogue, pools, pseudo, supervision, switch
 from lbctl.control.metrics.exposition import Page
 from lbctl.control.metrics.labels import Labels
 
@@ -79,6 +79,8 @@ def collect(controller: Controller, labels: Labels) -> Page:
     switch.collect(page, controller, connections)
     pools.collect(page, controller, labels, opened)
     supervision.collect(page, controller, labels)
+    apps.collect(page, controller)
+    pseudo.collect(page, controller)
     switch.process(page)
     page.add(catalogue.SCRAPE, time.perf_counter() - begin)
     return page

@@ -70,9 +70,10 @@ def _nics(page: Page, controller: Controller) -> None:
 
 def _entries(controller: Controller) -> dict[str, int]:
     """How many entries of each table are in use, by the name of the option for its size."""
-    pools, table = controller.configuration.pools, controller.dataplane.routing
+    pools, apps = controller.configuration.pools, controller.configuration.apps
+    table = controller.dataplane.routing
     return {
-        "services": sum(len(pool.vips) for pool in pools),
+        "services": sum(len(pool.vips) for pool in pools) + sum(len(app.vips) for app in apps),
         "backends": len(controller.dataplane.configuration.backends()),
         "slots": sum(_slots(controller)),
         "next_hops": len(table.destinations()) + len(table.gateways()),

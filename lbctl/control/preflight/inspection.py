@@ -45,6 +45,7 @@ NEIGHBORS = 1.5  # seconds that a neighbor has to answer
 SAID = {
     *("no-such-nic", "not-attached", "foreign-program", "nic-down", "generic-mode"),
     *("no-native-mode", "empty-pool", "nobody-serves", "backup-serves"),
+    *("pseudo-missing", "pseudo-not-attached", "pseudo-down", "app-stopped", "app-hung"),
 }
 SAID_DROPS = {
     Verdict.DROP_NO_BACKEND,
@@ -98,10 +99,11 @@ class Preflight:
     def standing(self) -> list[Finding]:
         """What is wrong as far as reading tells; without what `lbctl status` says anyway."""
         found = Collection()
-        found.findings += [finding for finding in self._slow() if finding.check not in SAID]
+        found.findings += self._slow()
         grown = [one for one in self._grown() if one.verdict not in SAID_DROPS]
         _tell_growth(found, grown)
-        return [one for one in found.sorted() if one.severity is not Severity.NOTE]
+        told = (one for one in found.sorted() if one.severity is not Severity.NOTE)
+        return [one for one in told if one.check not in SAID]
 
     # -- the parts -------------------------------------------------------------------------
 

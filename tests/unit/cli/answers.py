@@ -185,7 +185,10 @@ ANSWERS = {
     "add_pool": POOL,
     "set_pool": POOL,
     "remove_pool": None,
-    "vips": [{"vip": "203.0.113.10:80/tcp", "pool": "web", "connections": 5}],
+    "vips": [
+        {"vip": "203.0.113.10:80/tcp", "pool": "web", "app": None, "connections": 5},
+        {"vip": "203.0.113.20:5060/udp", "pool": None, "app": "voip", "connections": None},
+    ],
     "add_vip": None,
     "remove_vip": None,
     "backends": [{**backend, "pool": "web"} for backend in BACKENDS],
@@ -265,10 +268,11 @@ ANSWERS = {
         "services": [
             {
                 "pool": "web",
+                "app": None,
                 "vip": "203.0.113.10:80/tcp",
                 "verdicts": {"ECHO_REPLY": 5, "RESET": 9, "DROP_NO_BACKEND": 40},
             },
-            {"pool": "web", "vip": "203.0.113.10:443/tcp", "verdicts": {}},
+            {"pool": "web", "app": None, "vip": "203.0.113.10:443/tcp", "verdicts": {}},
         ],
         "backends": [
             {

@@ -26,6 +26,7 @@ FILE = HEAD + b"".join(BLOCKS)
 NUMBERED = {"x-lbctl-capture": "7"}
 DEADLINE = 20.0
 NOTHING = {
+    "app": None,
     "backend": None,
     "count": None,
     "host": None,
@@ -48,6 +49,7 @@ ROW = {
     "bytes": 74,
     "verdict": "TO_BACKEND_NEW",
     "pool": "web",
+    "app": "",
     "backend": "10.0.1.11:8080",
     "action": "redirect",
     "out_nic": "int0",
@@ -125,8 +127,20 @@ def test_the_filter(run, fake):
         "seconds": 1.5,
         "snap": 64,
         "form": "json",
-    } == {k: v for k, v in wanted.items() if k != "backend"}
+    } == {k: v for k, v in wanted.items() if k not in ("app", "backend")}
     assert "10.0.1.11:8080" == str(wanted["backend"])
+
+
+def test_an_application(run, fake):
+    """
+    It is asked for by name, and stands where a pool does.
+    """
+    comes(fake, *objects(ROW | {"verdict": "TO_APP", "pool": "", "app": "voip", "backend": ""}))
+    shown = run("capture", "--app", "voip").stdout
+    ((wanted,),) = [c.args for c in fake.mock_calls]
+
+    assert "voip" == wanted["app"]
+    assert "  TO_APP  voip  out int0\n" in shown
 
 
 @pytest.mark.parametrize(

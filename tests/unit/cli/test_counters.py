@@ -14,8 +14,8 @@ from tests.unit.cli.answers import ANSWERS
 
 VIP = "203.0.113.10:80/tcp"
 BY_POOL = [
-    {"reason": "DROP_NO_BACKEND", "packets": 40, "pool": "web", "vip": VIP},
-    {"reason": "RESET", "packets": 9, "pool": "web", "vip": VIP},
+    {"reason": "DROP_NO_BACKEND", "packets": 40, "pool": "web", "app": None, "vip": VIP},
+    {"reason": "RESET", "packets": 9, "pool": "web", "app": None, "vip": VIP},
 ]
 SERVER = {"pool": "web", "vip": VIP, "backend": "10.0.1.11:8080"}
 BY_BACKEND = [
@@ -61,6 +61,39 @@ To see such packets: `lbctl capture --verdict DROP_NO_BACKEND`; what becomes of 
 """
         == run("drops", "--by", "pool").stdout
     )
+
+
+def test_drops_of_an_application(run, fake):
+    """
+    Beside those of pools, each with its owner; what the application got is no drop.
+    """
+    own = {"DROP_APP_GONE": 50, "RESET": 3, "TO_APP": 900}
+    voip = {"pool": None, "app": "voip", "vip": "203.0.113.20:5060/udp", "verdicts": own}
+    fake.stats.return_value["services"] = [*ANSWERS["stats"]["services"], voip]
+    lines = run("drops", "--by", "pool").stdout.splitlines()
+
+    assert (
+        """\
+REASON           POOL  APP   VIP                    PACKETS
+DROP_APP_GONE    -     voip  203.0.113.20:5060/udp       50
+DROP_NO_BACKEND  web   -     203.0.113.10:80/tcp         40
+RESET            web   -     203.0.113.10:80/tcp          9
+RESET            -     voip  203.0.113.20:5060/udp        3""".splitlines()
+        == lines[:5]
+    )
+    assert f"DROP_APP_GONE: {VERDICT_NOTES[Verdict.DROP_APP_GONE]}" in lines
+
+
+def test_what_an_application_got(run, fake):
+    """
+    It is counted by VIP, and nowhere else.
+    """
+    own = {"pool": None, "app": "voip", "vip": "203.0.113.20:5060/udp", "verdicts": {"TO_APP": 9}}
+    fake.stats.return_value["services"] = [own]
+    lines = run("stats").stdout.splitlines()
+
+    assert "POOL  APP   VIP                    VERDICT  PACKETS" in lines
+    assert "-     voip  203.0.113.20:5060/udp  TO_APP         9" in lines
 
 
 def test_no_drops(run, fake):

@@ -86,11 +86,12 @@ def test_a_capture(run, fake, captured):
     One line for each packet; the frames are sent as they are.
     """
     fake.explain_frames.return_value = [SENT, EXPLANATION]
-    result = run("explain", "--pcap", str(captured), "--in", "eth1", "--to-nic")
+    result = run("explain", "--pcap", str(captured), "--in", "eth1", "--queue", "3", "--to-nic")
 
     fake.explain_frames.assert_called_once_with(
         {
             "in_nic": "eth1",
+            "queue": 3,
             "to_nic": True,
             "frames": [base64.b64encode(frame).decode() for frame in (SYN, ACK)],
         }

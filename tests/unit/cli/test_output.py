@@ -73,8 +73,9 @@ ADDRESS         STATE     WEIGHT  GIVEN  CONNECTIONS  NEW/S
 10.0.1.12:8080  draining       2   0.0%         1234    0.0
 """,
     "vip list": """\
-VIP                  POOL  CONNECTIONS
-203.0.113.10:80/tcp  web             5
+VIP                    POOL  APP   CONNECTIONS
+203.0.113.10:80/tcp    web   -               5
+203.0.113.20:5060/udp  -     voip            -
 """,
     "backend list": """\
 POOL  ADDRESS         STATE     WEIGHT  SHARE  CONNECTIONS

@@ -94,8 +94,8 @@ def test_back_ends_and_vips_name_their_pool(served, controller):
     assert [b["pool"] for b in served.get("/v1/backends").json()] == ["web", "web"]
     assert served.get("/v1/backends?pool=dns").json() == []
     assert served.get("/v1/vips").json() == [
-        {"vip": "203.0.113.10:80/tcp", "pool": "web", "connections": 1},
-        {"vip": "203.0.113.53:53/udp", "pool": "dns", "connections": 0},
+        {"vip": "203.0.113.10:80/tcp", "pool": "web", "app": None, "connections": 1},
+        {"vip": "203.0.113.53:53/udp", "pool": "dns", "app": None, "connections": 0},
     ]
 
 
@@ -292,7 +292,12 @@ def test_counters(served, controller):
         "verdicts": {"DROP_NO_NEIGHBOR": 7},
     }
     assert stats["services"] == [
-        {"pool": "web", "vip": "203.0.113.10:80/tcp", "verdicts": {"DROP_NO_BACKEND": 8}}
+        {
+            "pool": "web",
+            "app": None,
+            "vip": "203.0.113.10:80/tcp",
+            "verdicts": {"DROP_NO_BACKEND": 8},
+        }
     ]
     assert served.get("/v1/drops").json() == [
         {"reason": "DROP_NO_BACKEND", "packets": 8, "bytes": 480, "nic": "eth0"},

@@ -26,7 +26,7 @@ def asked(client, plane, monkeypatch):
     """
     given = []
 
-    def explain(frame, _ifindex, _about):
+    def explain(frame, _ifindex, _about, _queue):
         given.append(frame)
         return cases.case(frame, action=syscall.DROP, finish={"verdict": "DROP_INTERNAL"}).trial
 

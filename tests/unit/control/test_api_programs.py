@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from types import SimpleNamespace
 
 import pytest
@@ -16,6 +17,7 @@ from lbctl.switching.nics import AttachedNic
 from tests.unit.control.fakes import VIP
 from tests.unit.control.test_api_refusals import refusal
 
+CONTROL_VIP = ip_address("203.0.113.1")
 INNER = AttachedNic("lb0-s", 70, "native", "938c70b5", 56, bytes(6))
 LB0 = {"name": "lb0", "addresses": ["203.0.113.1/32"]}
 VOIP = {"name": "voip", "vips": ["203.0.113.20:5060/udp"]}
@@ -279,7 +281,20 @@ def test_refusals(served, controller, links, case):
     assert controller.current == before
 
 
-def test_warnings(client, controller, programs):
+def test_vips_and_counters_of_an_app(served, controller):
+    """Where those of pools are, with the application for the pool."""
+    served.post("/v1/apps", json=VOIP)
+    reasons = controller.dataplane.reasons[0]
+    reasons[1, Verdict.TO_APP], reasons[1, Verdict.DROP_APP_GONE] = 40, 2
+    owner = {"pool": None, "app": "voip", "vip": VOIP["vips"][0]}
+
+    assert served.get("/v1/vips").json()[1:] == [{**owner, "connections": None}]
+    assert served.get("/v1/stats").json()["services"][1:] == [
+        {**owner, "verdicts": {"TO_APP": 40, "DROP_APP_GONE": 2}}
+    ]
+
+
+def test_warnings(client, controller, links, programs):
     """What does not do its work is named, with what to type; what the kernel has is in no need."""
     client.post("/v1/pseudo", json=LB0)
     client.post("/v1/apps", json=VOIP)
@@ -295,8 +310,27 @@ def test_warnings(client, controller, programs):
         ),
     )
     controller.dataplane.nics["lb0-s"] = INNER
+    links.addresses.add(CONTROL_VIP)
     programs["voip"] = AppState(4711, "root", NOW, hung=True)
     (hangs,) = warnings(controller)
     assert hangs.startswith("app voip hangs: it does not look at packets that wait for it; see")
     programs["voip"] = RUNS
     assert warnings(controller) == ()
+
+
+def test_an_address_that_is_not_there(client, controller):
+    """The cure is at the interface: no route to one of our own addresses would help."""
+    client.post("/v1/pseudo", json=LB0)
+    controller.dataplane.nics["lb0-s"] = INNER
+    unreachable = controller.routing.unreachable
+    unreachable[CONTROL_VIP] = "203.0.113.1: no route leads to it; add one"
+    unreachable[ip_address("10.0.1.11")] = other = "10.0.1.11: it does not answer"
+    lost = (
+        "pseudo interface lb0 has lost its address 203.0.113.1; "
+        "run `ip address add 203.0.113.1/32 dev lb0`"
+    )
+    down = "pseudo interface lb0 is down; run `ip link set lb0 up; ip link set lb0-s up`"
+
+    assert warnings(controller) == (lost, other)
+    controller.links.down.add("lb0")
+    assert warnings(controller) == (down, other)

@@ -11,7 +11,7 @@ from lbctl import __version__
 from lbctl.agent.wire import LoadReport
 from lbctl.control.health.record import Health
 from lbctl.control.journal import Journal
-from lbctl.control.metrics import catalogue, exporter
+from lbctl.control.metrics import catalogue, exporter, series
 from lbctl.control.metrics.labels import Labels
 from lbctl.control.standing import Shares
 from lbctl.control.supervision.counts import Counts
@@ -287,7 +287,7 @@ def test_every_sample_is_in_the_catalogue_and_has_its_labels(watched):
 
     for sample in found.samples:
         assert set(catalogue.BY_NAME[sample.name].labels) == set(sample.labels)
-    assert len(found.samples) <= catalogue.most_series(watched.configuration)
+    assert len(found.samples) <= series.most_series(watched.configuration)
 
 
 def test_promtool_finds_nothing_wrong(watched):

@@ -42,7 +42,7 @@ export class Connections {
     const { used, size } = status.connections;
     setText(byId("connections-use"), `${count(used)} of ${count(size)} places taken, ${percent(used / size)}`);
     const sums = new Map(pools.map(({ name }) => [name, 0]));
-    for (const vip of vips) sums.set(vip.pool, (sums.get(vip.pool) ?? 0) + vip.connections);
+    for (const vip of vips.filter(({ pool }) => pool !== null)) sums.set(vip.pool, (sums.get(vip.pool) ?? 0) + vip.connections);
     const most = Math.max(1, ...sums.values());
     const lines = [...sums].filter(([name, number]) => number || vips.some((vip) => vip.pool === name));
     keyed(this.byPool, lines, ([name]) => name, ([name]) => element("p", {}, element("span", {}, name),

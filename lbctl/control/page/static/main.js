@@ -10,6 +10,7 @@ import { Generations } from "./generations.js";
 import { Glance } from "./glance.js";
 import { Picture } from "./picture.js";
 import { Pools } from "./pools.js";
+import { Programs } from "./programs.js";
 import { Topology } from "./topology.js";
 
 const INTERVAL = 2000; // milliseconds from one look to the next
@@ -32,6 +33,7 @@ class Page {
       new Glance(byId("glance")),
       new Topology(byId("drawing")),
       new Pools(byId("pool-list")),
+      new Programs(),
       new Drops(byId("drops-chart"), byId("drops-table"), byId("verdicts-table")),
       this.connections,
     ];

@@ -17,6 +17,11 @@ export class Picture {
     Object.assign(this, answers, { now });
     this.rates.begin(now);
     for (const nic of this.status.nics) this.rates.note(`nic ${nic.name}`, nic.packets);
+    for (const app of this.status.apps) this.rates.note(`app ${app.name}`, app.packets);
+    for (const one of this.status.pseudo) {
+      if (one.packets_in !== null) this.rates.note(`pseudo in ${one.name}`, one.packets_in);
+      this.rates.note(`pseudo out ${one.name}`, one.packets_out);
+    }
     this.rates.note("drops", sum(this.status.nics, (nic) => nic.drops));
     this.verdicts = this.#verdicts();
     for (const [name, total] of this.verdicts) this.rates.note(`verdict ${name}`, total);

@@ -10,6 +10,7 @@ CALM = {
     "connections": {"used": 16384, "size": 65536},
     "pools": 1,
     "backends": {},
+    "apps": [],
     "warnings": [],
 }
 FINE = {"served_by": None, "panicking": False, "problem": None}
@@ -49,7 +50,12 @@ def stats(pools, seconds, nics=("eth1",)):
     return {
         "nics": [{"name": name, "verdicts": verdicts} for name in nics],
         "services": [
-            {"pool": one["name"], "vip": vip, "verdicts": {"DROP_NO_BACKEND": 2 * seconds}}
+            {
+                "pool": one["name"],
+                "app": None,
+                "vip": vip,
+                "verdicts": {"DROP_NO_BACKEND": 2 * seconds},
+            }
             for one in pools
             for vip in one["vips"][:1]
         ],
@@ -78,3 +84,19 @@ def check(number=1, **more):
     found = {"check": "http", "up": True, "reason": "status 200", "since": "2025-01-02T03:04:05Z"}
     where = {"pool": "web", "address": f"10.0.1.{number}:8080"}
     return {**where, **found, "inhibited_until": None, **more}
+
+
+def app(name="voip", seconds=0, **more):
+    """An application that gets 100 packets each second, and loses 3; 2 more are discarded."""
+    lost = {"rx_ring_full": 3 * seconds, "fill_empty": 0, "rx_dropped": 0}
+    runs = {"state": "running", "pid": 4711, "run_by": "voip", "since": "2025-01-02T03:04:05Z"}
+    return {
+        "name": name,
+        "vips": ["203.0.113.20:5060/udp"],
+        **runs,
+        "packets": 100 * seconds,
+        "verdicts": {"TO_APP": 100 * seconds, "DROP_APP_GONE": 2 * seconds, "RESET": 7},
+        "ports": [lost],
+        "next": None,
+        **more,
+    }

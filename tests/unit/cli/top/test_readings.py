@@ -7,6 +7,7 @@ from __future__ import annotations
 import pytest
 
 from lbctl.cli.top.readings import HISTORY, Look, Readings
+from tests.unit.cli.top import switch
 
 NIC = ("nic", "eth1")
 WEB = ("pool", "web")
@@ -35,7 +36,7 @@ def stats(*backends, nic=None, services=()):
 
 def service(**verdicts):
     """The counters of a VIP."""
-    return {"pool": "web", "vip": VIP, "verdicts": verdicts}
+    return {"pool": "web", "app": None, "vip": VIP, "verdicts": verdicts}
 
 
 def tally(packets, size=100):
@@ -214,3 +215,20 @@ def test_a_pool_that_was_removed(readings):
 
     readings.add(Look(3.0, {}, pool={}))
     assert readings.look.pool_of("web") is None
+
+
+def test_rates_of_an_application(readings):
+    """
+    What it got, what it lost of that, and what was discarded; its VIPs are of no pool.
+    """
+    vip = {"pool": None, "app": "voip", "vip": "203.0.113.20:5060/udp"}
+    for second in (0, 2):
+        counted = stats(services=[{**vip, "verdicts": {"DROP_APP_GONE": 2 * second}}])
+        readings.add(Look(10.0 + second, {"apps": [switch.app(seconds=second)]}, stats=counted))
+
+    voip = ("app", "voip")
+    assert 100.0 == readings.rate(voip)
+    assert 3.0 == readings.rate(voip, "lost")
+    assert 2.0 == readings.rate(voip, "drops")
+    assert [100.0] == list(readings.trend(voip))
+    assert readings.rate(("pool", None), "drops") is None

@@ -12,7 +12,7 @@ from lbctl.cli.top.marks import ASCII, UNICODE
 from lbctl.cli.top.readings import Look, Readings
 from lbctl.cli.top.screen import Scene, Size
 from lbctl.cli.top.view import Order, Page, View
-from tests.unit.cli.top.switch import check, drop, pool, server, stats, status
+from tests.unit.cli.top.switch import app, check, drop, pool, server, stats, status
 
 WEB = pool(servers=[server(1), server(2)])
 POOL = View(page=Page.POOL, pool="web")
@@ -132,6 +132,55 @@ def test_drops():
     assert ["DROP_NO_ROUTE", "enp129s0f0np0v0", "50", "50"] == selected[1:].split()[:4]
     assert text.index("No route to the back-end.") < text.index("The sender is broken.")
     assert "`lbctl capture --verdict DROP_NO_ROUTE`" in text
+
+
+def applications(*more):
+    """Readings of a switch with application voip, one second apart, and *more*."""
+    readings = Readings()
+    for second in range(2):
+        readings.add(Look(float(second), status(apps=[app(seconds=second), *more])))
+    return readings
+
+
+def test_applications():
+    """
+    The busiest first, with what they lost; all of the selected one, and why it lost something.
+    """
+    ended = {"state": "stopped", "pid": None, "ports": [], "next": "sudo -u root python3 PROGRAM"}
+    lines = drawn(applications(app("dns", **ended)), View(page=Page.APPS))
+    text = "\n".join(lines)
+
+    selected = next(line for line in lines if line.startswith(">"))
+    assert ["voip", "running", "100", "3", "3", "2"] == selected[1:].split()[:6]
+    assert ["dns", "stopped", "0", "0", "0", "0"] == line_of("dns", lines)[:6]
+    assert "voip: 203.0.113.20:5060/udp" in text
+    assert "running, process 4711 of voip since 2025-01-02T03:04:05Z" in text
+    assert "lost: rx-ring-full 3" in text
+    assert "dns: `sudo -u root python3 PROGRAM`" in text
+
+
+def test_an_application_that_does_not_run():
+    """
+    Selected, its own cure comes first.
+    """
+    ended = {"state": "stopped", "pid": None, "ports": [], "next": "sudo -u one PROGRAM"}
+    view = View(page=Page.APPS, selected={Page.APPS: "dns"})
+    readings = applications(
+        app("a", **{**ended, "next": "sudo -u two PROGRAM"}), app("dns", **ended)
+    )
+    text = "\n".join(drawn(readings, view))
+
+    assert text.index("dns: `sudo -u one PROGRAM`") < text.index("a: `sudo -u two PROGRAM`")
+    assert "lost:" not in text
+
+
+def test_no_applications():
+    """
+    How to add one.
+    """
+    text = "\n".join(drawn(seen(), View(page=Page.APPS)))
+
+    assert "no network applications; add one with `lbctl app add`" in text
 
 
 @pytest.mark.parametrize(

@@ -72,11 +72,16 @@ def test_there_and_back():
         (["d", "escape"], Page.OVERVIEW),
         (["escape"], Page.OVERVIEW),
         (["d", "enter"], Page.DROPS),
+        (["a"], Page.APPS),
+        (["a", "a"], Page.OVERVIEW),
+        (["a", "escape"], Page.OVERVIEW),
+        (["a", "d"], Page.DROPS),
+        (["enter", "a", "escape"], Page.POOL),
     ],
 )
-def test_drops_and_back(keys, expected):
+def test_aside_and_back(keys, expected):
     """
-    From the overview; there is nothing to go into there.
+    To drops or applications, and to where one was; there is nothing to go into there.
     """
     assert expected == after(*keys).page
 

@@ -7,12 +7,15 @@ import json
 import struct
 import time
 from collections import Counter
+from functools import partial
 
 import pytest
 from scapy.utils import RawPcapNgReader
 
+from lbctl.control import edits, program_edits
 from lbctl.control.capturing.forms import Lines, Pcapng, iso
 from lbctl.control.capturing.names import Names
+from lbctl.model import App
 from lbctl.shared.abi import Verdict
 from tests.support import frames
 from tests.unit.control.capturing import rig
@@ -21,6 +24,7 @@ CAME = frames.tcp("198.51.100.7:40000", "203.0.113.10:80")
 LEAVES = frames.tcp("198.51.100.7:40000", "10.0.1.11:8080")
 ONE_NIC, OTHER_NIC = 2, 3  # slots of eth0 and eth1
 NEW = {"verdict": Verdict.TO_BACKEND_NEW, "service": 0, "backend": 0}
+VOIP = App.model_validate({"name": "voip", "vips": ["203.0.113.20:5060/udp"]})
 WAY = {"in_nic": ONE_NIC, "out_nic": OTHER_NIC}
 
 
@@ -162,6 +166,7 @@ def test_lines(names):
         "bytes": 54,
         "verdict": "TO_BACKEND_NEW",
         "pool": "web",
+        "app": "",
         "backend": "10.0.1.11:8080",
         "action": "redirect",
         "out_nic": "eth1",
@@ -169,6 +174,21 @@ def test_lines(names):
     } == first
     assert (2, None, "") == (second["number"], second["leaves"], second["out_nic"])
     assert {"captured": 2, "missed": 3, "ended": "why"} == json.loads(form.status(3, "why"))
+
+
+def test_a_packet_of_an_application(switch):
+    """Its name is in the comment of a file, and in a line; a freed index is another's some day."""
+    names, index = Names(), 0  # of pool web, until it is removed
+    names.refresh(switch)
+    switch.change("pool remove web", "root", partial(edits.remove_pool, name="web"))
+    switch.change("app add voip", "root", partial(program_edits.add_app, app=VOIP))
+    names.refresh(switch)
+    record = rig.record(CAME, verdict=Verdict.TO_APP, service=index, in_nic=ONE_NIC)
+    ((_, _, comment, _),) = told(Pcapng(names, "why", 2048, Counter), record)
+    row = json.loads(Lines(names).packets([record]))
+
+    assert "verdict: TO_APP, app voip" == comment
+    assert ("", "voip", "") == (row["pool"], row["app"], row["out_nic"])
 
 
 def test_iso():

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from lbctl.control import program_edits
 from lbctl.control.capturing import verdicts
 from lbctl.control.capturing.wanted import Wanted
 from lbctl.errors import NotFound, UsageError
-from lbctl.model import SocketAddress, Vip
+from lbctl.model import App, SocketAddress, Vip
 from lbctl.shared import abi, addresses
 from lbctl.shared.abi import Liked, Verdict
 from lbctl.shared.configuration import BackendRecord
@@ -56,6 +59,29 @@ def test_a_pool(switch):
 
     assert Liked.SERVICE == row["asks"]
     assert {SERVICE: Liked.SERVICE} == marks
+
+
+def test_an_application(switch):
+    """Its VIPs are marked, and no others; none once it has gone."""
+    voip = App.model_validate(
+        {"name": "voip", "vips": ["203.0.113.20:5060/udp", "203.0.113.20:*/udp"]}
+    )
+    switch.change("app add voip", "root", partial(program_edits.add_app, app=voip))
+    row, marks = written(switch, app="voip")
+
+    assert Liked.SERVICE == row["asks"]
+    assert {SERVICE + 1: Liked.SERVICE, SERVICE + 2: Liked.SERVICE} == marks
+    assert "app voip" == Wanted(app="voip").words()
+    switch.change("app remove voip", "root", partial(program_edits.remove_app, name="voip"))
+    row, marks = written(switch, app="voip")
+    assert (Liked.SERVICE, {}) == (row["asks"], marks)
+
+
+@pytest.mark.parametrize("other", [{"pool": "web"}, {"backend": str(fakes.ONE)}])
+def test_an_application_and_a_pool(switch, other):
+    """No packet is for both: that is a mistake, not a filter."""
+    with pytest.raises(UsageError, match="leave one of them out"):
+        Wanted(app="voip", **other).check(switch)
 
 
 def test_a_backend(switch):
@@ -139,6 +165,7 @@ def test_how_much_of_a_packet(switch):
     ("words", "complaint"),
     [
         ({"pool": "none"}, "there is no pool 'none'; see `lbctl pool list`"),
+        ({"app": "none"}, "there is no app 'none'; see `lbctl app list`"),
         ({"nic": ["eth9"]}, "NIC 'eth9' is not attached; see `lbctl status`"),
         (
             {"backend": "10.0.1.99:1"},

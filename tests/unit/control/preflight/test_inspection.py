@@ -13,6 +13,7 @@ import pytest
 from lbctl.control.preflight import inspection
 from lbctl.control.preflight.facts import Answer, Link, Nic, Way
 from lbctl.control.preflight.inspection import NIC_CHECKS, SAID, Preflight, inspect, standing
+from lbctl.control.preflight.program_checks import APP_CHECKS, PSEUDO_CHECKS
 from lbctl.control.preflight.program_facts import Pseudo
 from lbctl.control.preflight.survey import Surroundings
 from lbctl.model import State
@@ -282,9 +283,22 @@ def test_what_status_says_itself_are_checks_that_there_are():
     """
     A misspelt one would be said twice.
     """
-    checks = {check.__name__.replace("_", "-") for check in NIC_CHECKS}
+    every = (*NIC_CHECKS, *PSEUDO_CHECKS, *APP_CHECKS)
+    checks = {check.__name__.replace("_", "-") for check in every}
 
     assert {"nic-down", "not-attached", "foreign-program", "generic-mode"} <= SAID & checks
+    assert {check for check in SAID if check.startswith(("app-", "pseudo-"))} <= checks
+
+
+def test_an_application_that_does_not_run_is_told_once(client):
+    """
+    Neither again by a check, nor by its drops while these grow.
+    """
+    voip = {"name": "voip", "vips": ["203.0.113.20:5060/udp"]}
+    client.post("/v1/apps", json=voip)
+    told = client.get("/v1/status").json()["warnings"]
+
+    assert ["app voip does not run"] == [line.partition(",")[0] for line in told]
 
 
 def test_a_full_table(controller, plane):
