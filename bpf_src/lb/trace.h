@@ -29,9 +29,12 @@ static __always_inline int lb_trace(const struct lb_packet *pkt, __u32 stage, in
 		trace->service = pkt->service ? pkt->service->index : LB_NONE;
 		trace->server = pkt->server ? pkt->server->index : LB_NONE;
 		trace->buffer = pkt->buffer;
-		/* never; older verifiers take any verdict that they do not know for this one */
-		if (verdict == LB_CONTINUE && !pkt->service && !pkt->server)
-			return LB_DROP_INTERNAL;
+		/* never both; older verifiers take any verdict that they do not know for this one */
+		if (verdict == LB_CONTINUE && !pkt->service) {
+			lb_barrier(); /* or the two pointers would be tested as one number */
+			if (!pkt->server)
+				return LB_DROP_INTERNAL;
+		}
 	}
 	if (stage == LB_STAGE_CONNECTION) {
 		trace->key = pkt->key;
