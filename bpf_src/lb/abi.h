@@ -50,8 +50,8 @@ enum lb_service_flag {
 	LB_SERVICE_BY_ADDRESS = 256, /* the slot is chosen by the client's address alone */
 	LB_SERVICE_RESET_DOWN = 512, /* connections of a server that is down are reset */
 	LB_SERVICE_RULES = 1024,     /* some connections have slots of their own: see lb_rule_key */
-	LB_SERVICE_PSEUDO = 2048,     /* the address of a pseudo interface: the rest goes there */
-	LB_SERVICE_APP_RESET = 4096,  /* while the application does not run; neither: drop */
+	LB_SERVICE_PSEUDO = 2048,    /* the address of a pseudo interface: the rest goes there */
+	LB_SERVICE_APP_RESET = 4096, /* while the application does not run; neither: drop */
 	LB_SERVICE_APP_KERNEL = 8192,
 };
 

@@ -23,7 +23,8 @@ static __always_inline int lb_app_gone(const struct lb_packet *pkt)
 static __always_inline int lb_app(struct xdp_md *ctx, struct lb_packet *pkt)
 {
 	__u32 queue = ctx->rx_queue_index;
-	__u32 place = (pkt->service->first_line * LB_NICS_MAX + pkt->in_nic) * LB_APP_QUEUES + queue;
+	__u32 place =
+		(pkt->service->first_line * LB_NICS_MAX + pkt->in_nic) * LB_APP_QUEUES + queue;
 
 	int action = XDP_ABORTED;
 
