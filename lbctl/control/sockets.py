@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from starlette.datastructures import Headers
 
 from lbctl.control.api import problem
-from lbctl.errors import Conflict, LbctlError, NotPermitted, UsageError
+from lbctl.control.local_socket import local_socket
+from lbctl.errors import LbctlError, NotPermitted, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,55 +55,20 @@ class Tcp(NamedTuple):
 @contextmanager
 def unix_socket(path: Path) -> Iterator[socket.socket]:
     """A listening socket at *path* for root and the group lbctl; removed afterwards."""
+    with local_socket(path, socket.SOCK_STREAM, _bind_for_group) as listener:
+        yield listener
+
+
+def _bind_for_group(listener: socket.socket, path: Path) -> None:
+    before = os.umask(0o177)  # nobody else may connect, not even before the mode is set
     try:
-        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        _remove_stale(path)
-        listener = _bound(path)
-    except OSError as err:
-        raise LbctlError(f"{path}: {err.strerror or err}; choose another --socket") from err
-    with listener:
-        inode = path.stat().st_ino
-        try:
-            yield listener
-        finally:
-            with suppress(OSError):
-                if path.stat().st_ino == inode:
-                    path.unlink()
-
-
-def _bound(path: Path) -> socket.socket:
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        before = os.umask(0o177)  # nobody else may connect, not even before the mode is set
-        try:
-            listener.bind(str(path))
-        finally:
-            os.umask(before)
-        with suppress(KeyError):  # without that group: root only
-            os.chown(path, 0, grp.getgrnam(GROUP).gr_gid)
-            path.chmod(0o660)
-        listener.listen()
-    except BaseException:
-        listener.close()
-        raise
-    return listener
-
-
-def _remove_stale(path: Path) -> None:
-    """Remove a socket that nobody answers on, and nothing else."""
-    try:
-        mode = path.lstat().st_mode
-    except FileNotFoundError:
-        return
-    if not stat.S_ISSOCK(mode):
-        raise Conflict(f"{path}: exists and is not a socket; choose another --socket")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(str(path))
-        except ConnectionRefusedError:
-            path.unlink()
-            return
-    raise Conflict(f"{path}: another program answers there; stop it or choose another --socket")
+        listener.bind(str(path))
+    finally:
+        os.umask(before)
+    with suppress(KeyError):  # without that group: root only
+        os.chown(path, 0, grp.getgrnam(GROUP).gr_gid)
+        path.chmod(0o660)
+    listener.listen()
 
 
 def tcp_listener(

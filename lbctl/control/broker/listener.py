@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
-import stat
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from lbctl.errors import Conflict, LbctlError
+from lbctl.control.local_socket import local_socket
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,50 +29,12 @@ def listening(path: Path) -> Iterator[socket.socket]:
 
     It is removed afterwards.  Raises Conflict where somebody answers already, or LbctlError.
     """
-    try:
-        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        _remove_stale(path)
-        listener = _bound(path)
-    except OSError as err:
-        raise LbctlError(f"{path}: {err.strerror or err}; choose another --socket") from err
-    with listener:
-        inode = path.stat().st_ino
-        try:
-            yield listener
-        finally:
-            with suppress(OSError):
-                if path.stat().st_ino == inode:
-                    path.unlink()
+    with local_socket(path, socket.SOCK_SEQPACKET, _bind_for_everybody) as listener:
+        yield listener
 
 
-def _bound(path: Path) -> socket.socket:
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    try:
-        listener.setblocking(False)  # noqa: FBT003 - its only argument
-        listener.bind(os.fspath(path))
-        path.chmod(EVERYBODY)
-        listener.listen(BACKLOG)
-    except BaseException:
-        listener.close()
-        raise
-    return listener
-
-
-def _remove_stale(path: Path) -> None:
-    """Remove a socket that nobody answers on, and nothing else."""
-    try:
-        mode = path.lstat().st_mode
-    except FileNotFoundError:
-        return
-    if not stat.S_ISSOCK(mode):
-        raise Conflict(f"{path}: exists and is not a socket; choose another --socket")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe:
-        probe.setblocking(False)  # noqa: FBT003 - its only argument
-        try:
-            probe.connect(os.fspath(path))
-        except ConnectionRefusedError:
-            path.unlink()
-            return
-        except BlockingIOError:  # somebody answers, and has much to do
-            pass
-    raise Conflict(f"{path}: another program answers there; stop it or choose another --socket")
+def _bind_for_everybody(listener: socket.socket, path: Path) -> None:
+    listener.setblocking(False)  # noqa: FBT003 - its only argument
+    listener.bind(os.fspath(path))
+    path.chmod(EVERYBODY)
+    listener.listen(BACKLOG)
