@@ -21,12 +21,6 @@ static __always_inline int lb_trace(const struct lb_packet *pkt, __u32 stage, in
 {
 	struct lb_trace *trace = traces.lookup(&stage);
 
-	/* never; but older verifiers take any verdict that they do not know for this one */
-	if (stage == LB_STAGE_SERVICE && verdict == LB_CONTINUE && !pkt->service) {
-		lb_barrier(); /* or the two pointers would be tested as one number */
-		if (!pkt->server)
-			return LB_DROP_INTERNAL;
-	}
 	if (!trace)
 		return verdict;
 	trace->reached = 1;

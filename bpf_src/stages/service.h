@@ -12,13 +12,33 @@
 #ifndef LB_SERVICE_H
 #define LB_SERVICE_H
 
+/*
+ * The packet's fault as a verdict that the verifier knows: one that it does not know it follows, before
+ * Linux 6.8 or so, as if it were LB_CONTINUE.  Written so that the compiler makes no variable of it.
+ */
+#define LB_KNOWN(verdict)                                             \
+	({                                                            \
+		int known;                                            \
+		asm volatile("%0 = %1" : "=r"(known) : "i"(verdict)); \
+		known;                                                \
+	})
+
+static __always_inline int lb_fault(const struct lb_packet *pkt)
+{
+	if (pkt->fault == LB_DROP_FRAGMENT)
+		return LB_KNOWN(LB_DROP_FRAGMENT);
+	if (pkt->fault == LB_DROP_OPTIONS)
+		return LB_KNOWN(LB_DROP_OPTIONS);
+	return LB_KNOWN(LB_DROP_MALFORMED);
+}
+
 /* A packet for a VIP's address, but not for one of its services. */
 static __always_inline int lb_service_none(struct lb_packet *pkt, struct lb_service *vip)
 {
 	if (vip->flags & LB_SERVICE_LOCAL)
 		return LB_TO_KERNEL;
 	if (pkt->fault)
-		return pkt->fault;
+		return lb_fault(pkt);
 	if (lb_is_tcp(pkt))
 		return LB_RESET;
 	if (pkt->protocol == (pkt->ipv6 ? LB_IPPROTO_ICMPV6 : LB_IPPROTO_ICMP))
