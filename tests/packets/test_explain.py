@@ -72,9 +72,11 @@ def lost(switch):
 
 
 def half_open(switch):
-    """Have a SYN that two servers may answer."""
-    switch.publish(switch.service(WEB4.service, [WEB4.server, WEB4.second], slots=[0, 1] * 8))
+    """Have a SYN that went to one server, and slots that nearly all are the other's."""
+    servers = [WEB4.server, WEB4.second]
+    switch.publish(switch.service(WEB4.service, servers, slots=[0]))
     play_first(switch)
+    switch.publish(switch.service(WEB4.service, servers, slots=[0] + [1] * 31))
 
 
 def play_first(switch):
