@@ -4,8 +4,9 @@
  *
  * Compiled on the machine that runs it, with only what its configuration needs: LB_WITH_IPV6,
  * LB_WITH_NAT, LB_WITH_DSR, LB_WITH_ANY_PORT, LB_WITH_SHARED, LB_WITH_RULES, LB_WITH_RESET_DOWN,
- * LB_WITH_PSEUDO, LB_WITH_APPS, each 0 or 1, and LB_WITH_FRAGS where the kernel can do that.  LB_WITH_TRACE and LB_WITH_CAPTURE are for whoever wants to look inside: else there is not
- * an instruction of them.
+ * LB_WITH_PSEUDO, LB_WITH_APPS, each 0 or 1, and LB_WITH_FRAGS where the kernel can do that.
+ * LB_WITH_TRACE and LB_WITH_CAPTURE are for whoever wants to look inside: else there is not an
+ * instruction of them.
  */
 #include "lb/net.h"
 #include "lb/abi.h"

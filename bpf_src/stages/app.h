@@ -25,7 +25,6 @@ static __always_inline int lb_app(struct xdp_md *ctx, struct lb_packet *pkt)
 	__u32 queue = ctx->rx_queue_index;
 	__u32 place =
 		(pkt->service->first_line * LB_NICS_MAX + pkt->in_nic) * LB_APP_QUEUES + queue;
-
 	int action = XDP_ABORTED;
 
 	if (likely(queue < LB_APP_QUEUES))

@@ -17,13 +17,6 @@ static __always_inline int lb_is_pseudo(__u32 nic)
 	return LB_WITH_PSEUDO && nic >= LB_PSEUDO_FIRST;
 }
 
-static __always_inline int lb_pseudo_send(struct lb_packet *pkt, __u32 hop, int delivered)
-{
-	int verdict = lb_send_by(pkt, hop);
-
-	return verdict == LB_CONTINUE ? delivered : verdict;
-}
-
 /*
  * Neighbor discovery (RFC 4861) is of one link: the kernel answers where it was asked, with the MAC
  * of that NIC.  At the pseudo interface it would tell another one.
@@ -41,23 +34,27 @@ static __always_inline int lb_is_discovery(const struct lb_packet *pkt)
 
 static __always_inline int lb_pseudo(struct lb_packet *pkt)
 {
+	int delivered = LB_FROM_PSEUDO, verdict;
 	struct lb_service *address;
 	__u32 hop;
 
 	if (!pkt->control) /* no IP packet, or not for this NIC */
 		return LB_TO_KERNEL;
 	if (lb_is_pseudo(pkt->in_nic)) {
-		if (pkt->fault == LB_DROP_MALFORMED)
-			return LB_DROP_MALFORMED;
 		hop = lb_route_lookup(pkt, pkt->destination);
-		return hop ? lb_pseudo_send(pkt, hop, LB_FROM_PSEUDO) : LB_DROP_NO_ROUTE;
+	} else {
+		address = lb_directory_find(pkt->buffer, pkt->destination, 0, 0);
+		if (!address || !(address->flags & LB_SERVICE_PSEUDO) || lb_is_discovery(pkt))
+			return LB_TO_KERNEL;
+		delivered = LB_TO_PSEUDO;
+		hop = address->index;
 	}
-	address = lb_directory_find(pkt->buffer, pkt->destination, 0, 0);
-	if (!address || !(address->flags & LB_SERVICE_PSEUDO) || lb_is_discovery(pkt))
-		return LB_TO_KERNEL;
 	if (pkt->fault == LB_DROP_MALFORMED)
 		return LB_DROP_MALFORMED;
-	return lb_pseudo_send(pkt, address->index, LB_TO_PSEUDO);
+	if (!hop)
+		return LB_DROP_NO_ROUTE;
+	verdict = lb_send_by(pkt, hop);
+	return verdict == LB_CONTINUE ? delivered : verdict;
 }
 
 #endif

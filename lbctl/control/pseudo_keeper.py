@@ -72,7 +72,6 @@ class PseudoKeeper:
             if nic.is_pseudo and nic.name not in wanted:
                 self._dataplane.detach(nic.name)
         self.interfaces.remove_all_but(configuration)
-        self.interfaces.refresh(configuration)
 
     def put_back(self, configuration: Configuration) -> None:
         """Have what *configuration* has, and nothing else."""

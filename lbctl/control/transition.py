@@ -136,7 +136,8 @@ class Transition:
         for nic in gone:
             undo.callback(_quietly, self._dataplane.attach, nic)
             self._dataplane.detach(nic.name)
-        self._pseudo.trim(new.configuration)
+        if old.configuration.pseudo != new.configuration.pseudo:
+            self._pseudo.trim(new.configuration)
         if gone:
             self._routing.refresh()
 

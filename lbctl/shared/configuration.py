@@ -129,12 +129,11 @@ class ConfigurationTable:
         self._write_rules(services, runs, service_index, spare)
         self._control["generation"][spare] = generation
         self._write_timeouts(timeouts)
-        self._control["active"] = spare
         kept_numbers = {n for vip, n in numbers.items() if self._apps.get(vip) == n}
-        fresh = set(numbers.values()) - kept_numbers
+        for number in set(numbers.values()) - kept_numbers:
+            self.app_table.clear(number)  # of the sockets of whoever had it before
+        self._control["active"] = spare
         self._services, self._backends, self._apps = service_index, backend_index, numbers
-        for number in fresh:
-            self.app_table.clear(number)  # of sockets that are another's
         syscall.wait_for_packets()
 
     # -- indices ---------------------------------------------------------------------------

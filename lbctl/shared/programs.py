@@ -66,9 +66,9 @@ class Programs:
             number = next((n for n in known if n not in found), None)
             if number is not None:
                 found[number] = app
-        placed = {id(app) for app in found.values()}
+        placed = set(found.values())
         free = (n for n in range(abi.APPS_MAX) if n not in found)
-        for app in [app for app in self.apps if id(app) not in placed]:
+        for app in [app for app in self.apps if app not in placed]:
             number = next(free, None)
             if number is None:
                 raise LbctlError(
