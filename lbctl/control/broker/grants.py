@@ -22,7 +22,7 @@ from lbctl.netif.status import Page
 from lbctl.netif.wire import Grant, PortGrant
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from lbctl.control.broker.places import Hardware
     from lbctl.control.broker.slots import Slots
@@ -219,11 +219,12 @@ def _told_places(page: Page, nics: Mapping[int, str]) -> list[Place]:
 
 def _refuse_strange(app: App, where: Sequence[Place]) -> None:
     """Refuse places that are not, or no longer, the application's."""
-    allowed: Callable[[Place], bool] = lambda place: (  # noqa: E731
-        (not app.nics or place.nic in app.nics) and (not app.queues or place.queue in app.queues)
-    )
     keys = {(place.ifindex, place.queue) for place in where}
-    if len(keys) < len(where) or not all(map(allowed, where)):
+    known = all(
+        (not app.nics or place.nic in app.nics) and (not app.queues or place.queue in app.queues)
+        for place in where
+    )
+    if len(keys) < len(where) or not known:
         raise was_changed(app.name)
 
 

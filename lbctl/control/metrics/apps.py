@@ -28,7 +28,7 @@ def collect(page: Page, controller: Controller) -> None:
         page.add(m.APP_HANGS, state.hung_count if state else 0, app.name)
         _verdicts(page, controller, app)
         if state is not None and runs:
-            for what in COUNTERS:
+            for what in (name for name in COUNTERS if name not in LOST):
                 total = sum(getattr(port, what) for port in state.ports)
                 page.add(m.APP_PACKETS, total, app.name, what)
             _lost(page, app, state)

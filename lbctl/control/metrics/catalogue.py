@@ -240,7 +240,7 @@ APP_VERDICTS = _counter(
 )
 APP_PACKETS = _counter(
     "app_packets",
-    "What the application did with packets, and which it lost, since it started.",
+    "What the application did with packets since it started.",
     *("app", "what"),
 )
 APP_LOST = _counter(
